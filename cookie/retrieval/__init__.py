@@ -1,0 +1,1 @@
+"""Exact search and honest retrieval metrics on embeddings and scores."""

@@ -1,0 +1,1 @@
+"""The trainer and what keeps a run alive: checkpoints and processes."""
