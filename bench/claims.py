@@ -1,0 +1,188 @@
+"""The paper's claims, judged within one section: holds, does not hold, or undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.evidence import Difference, compare
+from bench.layout import duration, significant
+from bench.sections import View
+
+Outcome = Literal["holds", "does not hold", "undecided"]
+MARGIN = 12.0
+"""RSUM points that still count as competitive: two points on each of the six recalls."""
+CLAIMED_PER_MILLE = 3.0
+"""The ICCV abstract's 3/1000 of the one-stream inference time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a section says on one claim.
+
+    Attributes:
+        claim: C1, C2 or C3. reason: the sentence's second half, with the numbers.
+    """
+
+    claim: str
+    outcome: Outcome
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return f"{self.claim} {self.outcome}: {self.reason}"
+
+
+def verdicts(view: View) -> list[Verdict]:
+    """Return the verdicts that the section's records allow, always all three."""
+    return [beats_dual_stream(view), competitive_with_single_stream(view), faster(view)]
+
+
+def beats_dual_stream(view: View) -> Verdict:
+    """C1: COOKIE is more accurate than the plain dual-stream."""
+    difference = _difference(view, "cookie", "dual_stream")
+    if difference is None:
+        return _unknown("C1 (COOKIE beats the plain dual-stream)", "cookie and dual_stream")
+    outcome: Outcome = "undecided"
+    if difference.significant:
+        outcome = "holds" if difference.value > 0 else "does not hold"
+    tail = "" if difference.significant else ", no difference"
+    reason = f"{_numbers('COOKIE', 'the dual-stream', difference)}{tail}{_seeds(view)}."
+    return Verdict("C1 (COOKIE beats the plain dual-stream)", outcome, reason)
+
+
+def competitive_with_single_stream(view: View) -> Verdict:
+    """C2: COOKIE is at most :data:`MARGIN` RSUM points behind the single-stream."""
+    claim = "C2 (COOKIE is competitive with the single-stream)"
+    difference = _difference(view, "cookie", "single_stream")
+    if difference is None:
+        return _unknown(claim, "cookie and single_stream")
+    outcome: Outcome = "undecided"
+    if difference.low > -MARGIN:
+        outcome = "holds"
+    elif difference.high < -MARGIN:
+        outcome = "does not hold"
+    numbers = _numbers("COOKIE", "the single-stream", difference)
+    reason = f"{numbers}; competitive means no more than {MARGIN:g} points behind{_seeds(view)}."
+    return Verdict(claim, outcome, reason)
+
+
+def _difference(view: View, first: str, second: str) -> Difference | None:
+    one, two = view.evidence(first), view.evidence(second)
+    return compare(one, two) if one and two else None
+
+
+def _numbers(first: str, second: str, difference: Difference) -> str:
+    asked = difference.queries
+    return (
+        f"RSUM {difference.first:.1f} for {first} and {difference.second:.1f} for {second}, "
+        f"a difference of {difference.value:+.1f} (95 % interval {difference.low:+.1f} to "
+        f"{difference.high:+.1f}, p = {difference.p_value:.2g}, the same {asked['i2t']:,} image "
+        f"and {asked['t2i']:,} text queries)"
+    )
+
+
+def _seeds(view: View) -> str:
+    evidence = view.evidence("cookie")
+    if evidence is None or len(evidence.seeds) > 1:
+        return ""
+    return "; one seed, so the spread between trainings is not in the interval"
+
+
+def _unknown(claim: str, needed: str) -> Verdict:
+    return Verdict(claim, "undecided", f"this section lacks records of {needed}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """COOKIE's full-evaluation time in per mille of the single-stream's, range over repeats."""
+
+    value: float
+    low: float
+    high: float
+
+
+def per_mille(evaluation: Mapping[str, Any], reference: Mapping[str, Any]) -> Ratio:
+    """Return the ratio of two full evaluations; the range is worst repeat against best."""
+    ours, theirs = evaluation["repeats"], reference["repeats"]
+    return Ratio(
+        1000 * evaluation["seconds"] / reference["seconds"],
+        1000 * min(ours) / max(theirs),
+        1000 * max(ours) / min(theirs),
+    )
+
+
+def faster(view: View) -> Verdict:
+    """C3: COOKIE's full evaluation takes 3/1000 of the single-stream's time."""
+    claim = "C3 (3/1000 of the one-stream inference time)"
+    ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
+    if ours is None or theirs is None:
+        return _unknown(claim, "the speed of cookie and single_stream")
+    full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
+    ratio = per_mille(full, reference)
+    outcome: Outcome = "undecided"
+    if ratio.high <= CLAIMED_PER_MILLE:
+        outcome = "holds"
+    elif ratio.low > CLAIMED_PER_MILLE:
+        outcome = "does not hold"
+    reason = f"{_times(full, reference, ratio)}{_by_gallery(full, reference)}{_queries(view)}."
+    return Verdict(claim, outcome, reason)
+
+
+def _times(full: Mapping[str, Any], reference: Mapping[str, Any], ratio: Ratio) -> str:
+    extrapolated = " (extrapolated from measured pairs/s)" if reference["extrapolated"] else ""
+    return (
+        f"with {full['images']:,} images and {full['captions']:,} captions the full evaluation "
+        f"takes COOKIE {duration(full['seconds'])} and the single-stream "
+        f"{duration(reference['seconds'])}{extrapolated}, {significant(ratio.value)} per mille "
+        f"(range over repeats {significant(ratio.low)} to {significant(ratio.high)})"
+    )
+
+
+def _by_gallery(full: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
+    """The ratio depends on the gallery: pairs grow with its square, encoding linearly."""
+    size = gallery_for(CLAIMED_PER_MILLE, full, reference)
+    if size is None:
+        return ""
+    return (
+        f"; by the measured rates it would be {CLAIMED_PER_MILLE:g} per mille at about "
+        f"{significant(size)} images"
+    )
+
+
+def gallery_for(
+    target: float, full: Mapping[str, Any], reference: Mapping[str, Any]
+) -> float | None:
+    """Return the number of images at which the ratio is ``target`` per mille, None if nowhere.
+
+    Both times are a linear part (encoding, preparing) plus a square one (ranking, pairs):
+    a + b n = t (c + d n) per image, with n the number of images and t the target share.
+    """
+    share, images = target / 1000, full["images"]
+    linear, square = _growth(full, images)
+    linear_reference, square_reference = _growth(reference, images)
+    slope = share * square_reference - square
+    size = (linear - share * linear_reference) / slope if slope > 0 else -1.0
+    return size if size >= 1 else None
+
+
+def _growth(evaluation: Mapping[str, Any], images: int) -> tuple[float, float]:
+    parts = evaluation["parts"]
+    return (parts["images"] + parts["texts"]) / images, parts["ranking"] / images**2
+
+
+def _queries(view: View) -> str:
+    """The same question for a single text query against the gallery, from the paired rounds."""
+    record = view.latency
+    if record is None:
+        return ""
+    values = record.values["systems"]
+    if not {"cookie", "single_stream"} <= values.keys():
+        return ""
+    ours, theirs = (values[name]["p50"] for name in ("cookie", "single_stream"))
+    return (
+        f"; one text query against {record.values['gallery']:,} prepared images takes "
+        f"{duration(ours)} and {duration(theirs)}, {significant(1000 * ours / theirs)} per mille"
+    )

@@ -1,0 +1,42 @@
+"""The plan: which cells a table needs, in an order in which they can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.records import EVERY_SYSTEM, Cell, Kind
+from bench.systems import systems
+
+ORDER: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
+
+
+def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -> list[Cell]:
+    """Return the cells that the table rows need, each once, in running order.
+
+    Speed does not depend on the seed, so it is measured for the first one only; query latency is
+    one cell for all systems, because they are interleaved in one process.
+    """
+    wanted = set(kinds)
+    cells: dict[Cell, None] = {}
+    for kind in ORDER:
+        if kind in wanted:
+            cells.update(dict.fromkeys(_of_kind(kind, rows, seeds)))
+    return list(cells)
+
+
+def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+    if kind == "train":
+        parts = [part for row in rows for part in systems[row].parts]
+        return [Cell("train", part, seed) for seed in seeds for part in parts]
+    having = [row for row in rows if kind in systems[row].kinds]
+    if kind == "accuracy":
+        return [Cell(kind, row, seed) for seed in seeds for row in having]
+    if kind == "efficiency":
+        return [Cell(kind, row, seeds[0]) for row in having]
+    return [Cell(kind, EVERY_SYSTEM, seeds[0])] if having else []
+
+
+def merge(plans: Iterable[Sequence[Cell]]) -> list[Cell]:
+    """Return the cells of several plans, each once, still in running order."""
+    cells = dict.fromkeys(cell for plan in plans for cell in plan)
+    return sorted(cells, key=lambda cell: ORDER.index(cell.kind))

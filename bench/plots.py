@@ -1,0 +1,109 @@
+"""Plots as SVG and PNG, legible without color: every system has a marker and its name beside it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cookie.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+"""Okabe and Ito's palette: distinguishable with every common color vision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One system in the plane of time and accuracy.
+
+    Attributes:
+        label: printed beside it. marker: matplotlib marker.
+        seconds: per query. rsum: 0 to 600. low, high: its 95 % interval.
+    """
+
+    label: str
+    marker: str
+    seconds: float
+    rsum: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One section's points under its title."""
+
+    title: str
+    points: tuple[Point, ...]
+
+
+def pareto(panels: Sequence[Panel], x_label: str) -> Figure:
+    """Return RSUM against time, one panel a section; the line joins what nothing else beats."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.6 * len(panels)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for axis, panel in zip(axes, panels, strict=True):
+        _draw(axis, panel, x_label)
+    return figure
+
+
+def _draw(axis: Axes, panel: Panel, x_label: str) -> None:
+    front = frontier(panel.points)
+    axis.plot(
+        [p.seconds * 1e3 for p in front], [p.rsum for p in front], "--", color="#777777", zorder=1
+    )
+    for point, color in zip(panel.points, COLORS * len(panel.points), strict=False):
+        _mark(axis, point, color)
+    axis.set(xscale="log", xlabel=x_label, ylabel="RSUM (95 % interval)", title=panel.title)
+    axis.margins(x=0.25, y=0.15)
+    axis.grid(visible=True, which="major", color="#DDDDDD")
+    axis.set_axisbelow(True)
+
+
+def _mark(axis: Axes, point: Point, color: str) -> None:
+    milliseconds = point.seconds * 1e3
+    error = [[max(0.0, point.rsum - point.low)], [max(0.0, point.high - point.rsum)]]
+    axis.errorbar(
+        milliseconds,
+        point.rsum,
+        yerr=error,
+        marker=point.marker,
+        markersize=11,
+        markeredgecolor="black",
+        color=color,
+        capsize=3,
+        linestyle="none",
+    )
+    axis.annotate(
+        point.label, (milliseconds, point.rsum), xytext=(10, 7), textcoords="offset points"
+    )
+
+
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """Return the points that no other beats in both time and RSUM, fastest first."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.seconds, -p.rsum)):
+        if not front or point.rsum > front[-1].rsum:
+            front.append(point)
+    return front
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write ``stem``.svg and ``stem``.png, the same bytes for the same figure."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "cookie", "svg.fonttype": "none"}):
+        for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
+            image = io.BytesIO()
+            figure.savefig(image, format=suffix[1:], dpi=150, metadata=metadata)
+            with replacing(stem.with_suffix(suffix)) as temporary:
+                temporary.write_bytes(image.getvalue())

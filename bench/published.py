@@ -1,0 +1,38 @@
+"""Figures that others published: quoted with their source, never in a measured column."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from bench.layout import Column, markdown_table
+
+PATH = Path(__file__).with_name("published.csv")
+COLUMNS = (
+    Column("system", "system"),
+    Column("family", "family"),
+    Column("dataset", "data"),
+    Column("setting", "setting"),
+    Column("i2t_r1", "i2t R@1"),
+    Column("t2i_r1", "t2i R@1"),
+    Column("full_evaluation", "full evaluation"),
+    Column("per_mille_of_single_stream", "‰ of its single-stream"),
+    Column("source", "source"),
+    Column("standing", "standing"),
+)
+
+
+def published() -> list[dict[str, str]]:
+    """Return the quoted rows, as they stand in ``published.csv``."""
+    with PATH.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def published_section() -> str:
+    """Return the markdown section of published figures; an empty cell was not published."""
+    rows = [{name: value or "-" for name, value in row.items()} for row in published()]
+    return (
+        "## Published, not measured here\n\n"
+        "Other data, other hardware: for orientation, not for comparison cell by cell. `-` means "
+        "that the source does not say.\n\n" + markdown_table(COLUMNS, rows)
+    )

@@ -1,0 +1,210 @@
+"""Records: what a finished cell leaves behind, the only source that reports are made from.
+
+A record is one JSON file. It is *finished work* on this checkout only when the ledger in the
+working folder lists its hash, so records that came with the repository are shown but never
+stand in for running a cell here. Nothing in this module needs torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cookie.errors import DataError
+from cookie.files import replacing
+
+SCHEMA = 1
+Kind = Literal["train", "accuracy", "efficiency", "latency"]
+EVERY_SYSTEM = "all"
+"""System name of a cell that measures all systems of a table together."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """The smallest piece of work that is kept: one kind of result of one system and seed."""
+
+    kind: Kind
+    system: str
+    seed: int
+
+    @property
+    def filename(self) -> str:
+        """Name of the record inside its section's folder."""
+        return f"{self.system}-seed{self.seed}-{self.kind}.json"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.system} seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What has to agree for a record to be the answer to a cell asked for now.
+
+    Attributes:
+        dataset: name. dataset_sha256: hash of its content.
+        preset: name of the preset. config_digest: hash of every setting.
+        protocol: the JSON-able choices of measuring (limits, budgets, samples).
+    """
+
+    dataset: str
+    dataset_sha256: str
+    preset: str
+    config_digest: str
+    protocol: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A finished cell with everything needed to read it without the run.
+
+    Attributes:
+        cell: what was done. stamp: on what and how.
+        regime: how the encoders were trained. config: every setting.
+        dataset_facts: counts and histograms. hardware: slug and description of the machine.
+        environment: versions, commit, clocks, threads.
+        values: the results. samples: raw measurements, in seconds unless named otherwise.
+        seconds: wall time of the cell. created: UTC time, ISO 8601.
+    """
+
+    cell: Cell
+    stamp: Stamp
+    regime: str
+    config: Mapping[str, Any]
+    dataset_facts: Mapping[str, Any]
+    hardware: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    values: Mapping[str, Any]
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    created: str = ""
+    schema: int = SCHEMA
+
+    @property
+    def section(self) -> Section:
+        """Where the record belongs; records of different sections are never compared."""
+        limit = self.stamp.protocol.get("limit")
+        return Section(self.stamp.preset, self.regime, self.hardware["slug"], limit)
+
+    def to_json(self) -> str:
+        """Return the record as text; equal records give equal text."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One preset trained one way on one machine; ``limit`` images, or None for the whole test."""
+
+    preset: str
+    regime: str
+    hardware: str
+    limit: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Path of the section's records below ``records/``."""
+        limited = "" if self.limit is None else f"-first-{self.limit}"
+        return Path(f"{self.preset}{limited}") / self.hardware
+
+
+def parse(text: str, source: str) -> Record:
+    """Return the record in ``text``; raise :class:`DataError` naming ``source`` if it is none."""
+    try:
+        fields = json.loads(text)
+        if fields["schema"] != SCHEMA:
+            raise DataError(
+                f"{source} has record schema {fields['schema']}, this suite reads {SCHEMA}: "
+                "run the cell again with --force."
+            )
+        fields["cell"] = Cell(**fields["cell"])
+        fields["stamp"] = Stamp(**fields["stamp"])
+        return Record(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{source} is not a record ({error}): delete it and run again.") from None
+
+
+def read(path: Path) -> Record:
+    """Return the record stored at ``path``."""
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not a text file: delete it and run again.") from None
+
+
+def read_all(dataset_folder: Path) -> Iterator[Record]:
+    """Yield every record below ``results/<dataset>``, in a fixed order."""
+    for path in sorted((dataset_folder / "records").rglob("*.json")):
+        yield read(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the whole new one, whatever happens."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def slug(name: str) -> str:
+    """Return ``name`` as lower-case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+class Ledger:
+    """The hashes of the records that were made on this checkout, one empty file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, content: str) -> None:
+        """List a record by its text."""
+        write_text(self.folder / self._digest(content), "")
+
+    def __contains__(self, content: object) -> bool:
+        return isinstance(content, str) and (self.folder / self._digest(content)).exists()
+
+    @staticmethod
+    def _digest(content: str) -> str:
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+class RecordStore:
+    """The records of one section of one data set, and which of them are finished here."""
+
+    def __init__(self, results: Path, dataset: str, section: Section, ledger: Ledger) -> None:
+        self.folder = results / dataset / "records" / section.folder
+        self.ledger = ledger
+
+    def path(self, cell: Cell) -> Path:
+        """Return where the cell's record is, or would be."""
+        return self.folder / cell.filename
+
+    def finished(self, cell: Cell, stamp: Stamp) -> Record | None:
+        """Return the cell's record if it was made here and answers ``stamp``, else None."""
+        path = self.path(cell)
+        if not path.exists():
+            return None
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if text not in self.ledger:
+            return None
+        record = self._current(text, path)
+        return record if record and (record.cell, record.stamp) == (cell, stamp) else None
+
+    @staticmethod
+    def _current(text: str, path: Path) -> Record | None:
+        """Return the record, or None when an earlier version of the suite wrote it."""
+        try:
+            return parse(text, str(path))
+        except DataError:
+            return None
+
+    def write(self, record: Record) -> Path:
+        """Store a finished cell; it counts as finished once the ledger lists it, the last step."""
+        text = record.to_json()
+        path = self.path(record.cell)
+        write_text(path, text)
+        self.ledger.add(text)
+        return path

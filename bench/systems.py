@@ -1,0 +1,134 @@
+"""The systems a table can have as rows, how each is built, and what each needs.
+
+Adding a system is one :func:`register` call. Building imports models, so builders import late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bench.records import Kind
+from cookie.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cookie.config import Config
+
+Family = Literal["floor", "dual", "pair", "two-stage"]
+Builder = Callable[["Config", int], "nn.Module"]
+SHORTLIST = 16
+"""Candidates that the two-stage system re-ranks, as in the published re-ranker LoopITR."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One row.
+
+    Attributes:
+        name: in records and on the command line. label: in reports.
+        family: how it scores; decides how it is evaluated and timed.
+        marker: matplotlib marker; together with the label it identifies a point without color.
+        build: returns the untrained module, or None when nothing is trained for this row.
+        parts: the trained systems that it is made of; itself alone for most.
+        kinds: the kinds of cells that exist for it.
+        note: footnote for its rows, or "".
+    """
+
+    name: str
+    label: str
+    family: Family
+    marker: str
+    build: Builder | None = None
+    parts: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
+    note: str = ""
+
+
+systems: Registry[System] = Registry("system")
+
+
+def register(system: System) -> System:
+    """Make ``system`` available under its name."""
+    return systems.register(system.name)(system)
+
+
+def _cookie(config: Config, vocabulary_size: int) -> nn.Module:
+    from cookie.model import Cookie
+
+    return Cookie(config, vocabulary_size)
+
+
+def _dual_stream(config: Config, vocabulary_size: int) -> nn.Module:
+    from baselines.dual_stream import DualStream
+
+    return DualStream(config, vocabulary_size, loss="infonce")
+
+
+def _dual_stream_triplet(config: Config, vocabulary_size: int) -> nn.Module:
+    from baselines.dual_stream import DualStream
+
+    return DualStream(config, vocabulary_size, loss="triplet")
+
+
+def _single_stream(config: Config, vocabulary_size: int) -> nn.Module:
+    from baselines.single_stream import SingleStream
+
+    return SingleStream(config, vocabulary_size)
+
+
+register(
+    System(
+        name="ridge_floor",
+        label="ridge floor",
+        family="floor",
+        marker="x",
+        kinds=("accuracy",),
+        note="The floor is a closed-form regression between frozen features; it is there to be "
+        "cleared, and its speed is not measured.",
+    )
+)
+register(
+    System("dual_stream", "dual-stream", "dual", "o", _dual_stream, parts=("dual_stream",)),
+)
+register(
+    System(
+        name="dual_stream_triplet",
+        label="dual-stream, triplet loss",
+        family="dual",
+        marker="v",
+        build=_dual_stream_triplet,
+        parts=("dual_stream_triplet",),
+        kinds=("train", "accuracy"),
+        note="Same architecture as the dual-stream, so the same speed; not measured twice.",
+    )
+)
+register(System("cookie", "COOKIE", "dual", "*", _cookie, parts=("cookie",)))
+register(
+    System("single_stream", "single-stream", "pair", "s", _single_stream, ("single_stream",)),
+)
+register(
+    System(
+        name="single_stream_naive",
+        label="single-stream, naive loop",
+        family="pair",
+        marker="D",
+        parts=("single_stream",),
+        kinds=("efficiency",),
+        note="The same weights as the single-stream and so the same accuracy; nothing is cached "
+        "and each pair is scored alone, as a first implementation would.",
+    )
+)
+register(
+    System(
+        name="two_stage",
+        label=f"COOKIE, top {SHORTLIST} re-ranked",
+        family="two-stage",
+        marker="^",
+        parts=("cookie", "single_stream"),
+        kinds=("accuracy", "efficiency", "latency"),
+        note=f"COOKIE makes a shortlist of {SHORTLIST}; the single-stream re-ranks it.",
+    )
+)
