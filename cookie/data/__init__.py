@@ -1,1 +1,6 @@
 """Data sets, captions, augmentations, and the corpora that models read."""
+
+from cookie.data.dataset import RetrievalDataset, Split, datasets, load_dataset
+from cookie.data.pixels import open_pixels
+
+__all__ = ["RetrievalDataset", "Split", "datasets", "load_dataset", "open_pixels"]

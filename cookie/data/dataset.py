@@ -1,0 +1,156 @@
+"""A retrieval data set: images with any number of captions each, in named splits."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from cookie.errors import DataError, unknown
+from cookie.registry import Registry
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from cookie.data.scene_graph import Scene
+    from cookie.interfaces import IndexArray
+
+
+class ImageSource(Protocol):
+    """Images by index, decoded or drawn when asked for; safe to call from several threads."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int, size: int) -> Image:
+        """Return image ``index`` as RGB, ``size`` pixels wide and high.
+
+        Raises:
+            DataError: the image is missing, broken, or absurdly large.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        images: lazy source of the images, by index.
+        image_names: (images,) a name each, unique in the split.
+        captions: (captions,) as written, white space tidied.
+        caption_image: (captions,) int64, the image index of each caption: ragged, never
+            ``index // 5``; ascending.
+        image_ids: (images,) int64 ids of the source (COCO's where it has them), or None.
+        caption_ids: (captions,) int64 ids of the source, or None.
+        scenes: (images,) what each image shows, for generated data; None for photographs.
+    """
+
+    images: ImageSource
+    image_names: tuple[str, ...]
+    captions: tuple[str, ...]
+    caption_image: IndexArray
+    image_ids: IndexArray | None = None
+    caption_ids: IndexArray | None = None
+    scenes: tuple[Scene, ...] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.image_names)
+
+    def facts(self) -> dict[str, Any]:
+        """Return counts and the histogram {captions of an image: images}, ready for JSON."""
+        per_image = np.bincount(self.caption_image, minlength=len(self))
+        histogram = {str(count): n for count, n in sorted(Counter(per_image.tolist()).items())}
+        captions = len(self.captions)
+        return {"images": len(self), "captions": captions, "captions_per_image": histogram}
+
+
+@dataclass(frozen=True)
+class RetrievalDataset:
+    """A named data set.
+
+    Attributes:
+        name: as the command line knows it.
+        sha256: 64 hex digits over captions, splits, and what identifies the images.
+        splits: ``train``, ``val`` and ``test``.
+    """
+
+    name: str
+    sha256: str
+    splits: Mapping[str, Split]
+
+    def split(self, name: str) -> Split:
+        """Return split ``name``; an unknown one suggests the nearest."""
+        if name not in self.splits:
+            raise unknown(f"split of {self.name}", name, self.splits)
+        return self.splits[name]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a record states of the data: name, hash, and each split's counts."""
+        splits = {name: split.facts() for name, split in self.splits.items()}
+        return {"name": self.name, "sha256": self.sha256, "splits": splits}
+
+
+DatasetLoader: TypeAlias = Callable[[Path, str], RetrievalDataset]
+datasets: Registry[DatasetLoader] = Registry("dataset")
+"""Loaders by name; each takes the data root and the preset's name (generated data has sizes)."""
+
+
+def find_data_root(data_root: Path | None = None) -> Path:
+    """Return ``data_root``, else the environment's ``COOKIE_DATA``, else ``data`` right here."""
+    return data_root or Path(os.environ.get("COOKIE_DATA") or "data")
+
+
+def load_dataset(
+    name: str, data_root: Path | None = None, preset: str = "tiny"
+) -> RetrievalDataset:
+    """Load a data set by name, checking it whole: counts, captions, and that images exist.
+
+    Args:
+        name: a registered name, or any other that has a folder
+            ``<data root>/<name>/dataset_<name>.json`` in Karpathy's form.
+        data_root: where data sets lie; see :func:`find_data_root`.
+        preset: decides how much generated data there is; photographs ignore it.
+
+    Raises:
+        UserError: no such data set (the nearest name is suggested).
+        DataError: it is missing, incomplete or broken.
+    """
+    from cookie.data import karpathy, scenes  # noqa: F401 -- they register their loaders
+
+    root = find_data_root(data_root)
+    if name in datasets:
+        return datasets[name](root, preset)
+    if karpathy.is_folder_name(name) and (root / name).is_dir():
+        return karpathy.load_karpathy(name, root / name)
+    raise unknown("dataset", name, datasets)
+
+
+def build_split(
+    images: ImageSource,
+    names: list[str],
+    captions: list[list[str]],
+    *,
+    image_ids: IndexArray | None = None,
+    caption_ids: IndexArray | None = None,
+    scenes: tuple[Scene, ...] | None = None,
+) -> Split:
+    """Assemble a split from each image's list of captions.
+
+    Raises:
+        DataError: a caption is empty, or an image has none.
+    """
+    for image_name, texts in zip(names, captions, strict=True):
+        if not texts:
+            raise DataError(f"Image '{image_name}' has no captions: add one or remove the image.")
+        if not all(text.strip() for text in texts):
+            raise DataError(f"Image '{image_name}' has an empty caption: fill or remove it.")
+    flat = tuple(" ".join(text.split()) for texts in captions for text in texts)
+    owners = np.repeat(np.arange(len(names)), [len(texts) for texts in captions])
+    caption_image = owners.astype(np.int64)
+    return Split(images, tuple(names), flat, caption_image, image_ids, caption_ids, scenes)

@@ -1,0 +1,165 @@
+"""Reader for captioned photographs in Karpathy's JSON form: Flickr8k, Flickr30k, MSCOCO, others."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from cookie.data.archives import ArchivedImages, Location, find_images
+from cookie.data.dataset import DatasetLoader, RetrievalDataset, Split, build_split, datasets
+from cookie.errors import DataError
+
+SPLIT_NAMES = {"train": "train", "restval": "train", "val": "val", "test": "test"}
+"""Karpathy's names; MSCOCO's ``restval`` is customarily trained on."""
+
+EXPECTED: dict[str, dict[str, tuple[int, ...]]] = {
+    "flickr8k": {"train": (6000, 5999), "val": (1000,), "test": (1000,)},
+    "flickr30k": {"train": (29000,), "val": (1014,), "test": (1000,)},
+    "coco": {"train": (113287,), "val": (5000,), "test": (5000,)},
+}
+"""Images a split may have. Flickr8k goes about with one training photograph missing."""
+
+
+@dataclass
+class _Entries:
+    """What a split is assembled from, image by image."""
+
+    names: list[str] = field(default_factory=list)
+    captions: list[list[str]] = field(default_factory=list)
+    image_ids: list[int] = field(default_factory=list)
+    caption_ids: list[int] = field(default_factory=list)
+
+
+def is_folder_name(name: str) -> bool:
+    """Return whether ``name`` may name a data set folder: one plain path component."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) is not None
+
+
+def load_karpathy(name: str, folder: Path) -> RetrievalDataset:
+    """Load ``folder/dataset_<name>.json`` (or ``.json.gz``) and locate its images in ``folder``.
+
+    Raises:
+        DataError: something is missing, broken, or not as many as a known data set has.
+    """
+    path = _find_annotations(name, folder)
+    text = _read(path)
+    entries = _parse(text, path)
+    _check_counts(name, path, entries)
+    found = find_images(folder)
+    digest = hashlib.sha256(text)
+    splits = {split: _build(path, folder, part, found, digest) for split, part in entries.items()}
+    return RetrievalDataset(name, digest.hexdigest(), splits)
+
+
+def _register(name: str) -> None:
+    def load(data_root: Path, preset: str) -> RetrievalDataset:
+        return load_karpathy(name, data_root / name)
+
+    loader: DatasetLoader = load
+    datasets.register(name)(loader)
+
+
+for _name in EXPECTED:
+    _register(_name)
+
+
+def _find_annotations(name: str, folder: Path) -> Path:
+    if not folder.parent.is_dir():
+        raise DataError(
+            f"The data root '{folder.parent}' does not exist: "
+            "give --data-root or set COOKIE_DATA (docs/data.md tells the layout)."
+        )
+    for suffix in (".json", ".json.gz"):
+        path = folder / f"dataset_{name}{suffix}"
+        if path.is_file():
+            return path
+    raise DataError(f"'{folder}' has no dataset_{name}.json: docs/data.md tells where to get it.")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        raise DataError(f"'{path}' cannot be read ({error}): get it again.") from None
+
+
+def _parse(text: bytes, path: Path) -> dict[str, _Entries]:
+    """Return the entries of train, val and test, those that occur."""
+    try:
+        images = json.loads(text)["images"]
+        splits: dict[str, _Entries] = {name: _Entries() for name in ("train", "val", "test")}
+        for image in images:
+            _add(image, splits, path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(
+            f"'{path}' is not a caption file in Karpathy's form ({reason}): get it again."
+        ) from None
+    if not images:
+        raise DataError(f"'{path}' lists no images: get it again.")
+    return {name: entries for name, entries in splits.items() if entries.names}
+
+
+def _add(image: dict[str, Any], splits: dict[str, _Entries], path: Path) -> None:
+    name = _image_name(image, path)
+    split = SPLIT_NAMES.get(image["split"])
+    if split is None:
+        raise DataError(
+            f"'{path}' puts '{name}' into an unknown split '{image['split']}': mend it."
+        )
+    sentences = image.get("sentences") or []
+    if not sentences:
+        raise DataError(f"'{path}' has no captions for '{name}': get the file with sentences.")
+    entries = splits[split]
+    entries.names.append(name)
+    entries.captions.append([str(sentence["raw"]) for sentence in sentences])
+    entries.image_ids.append(int(image.get("cocoid", image.get("imgid", -1))))
+    entries.caption_ids += [int(sentence.get("sentid", -1)) for sentence in sentences]
+
+
+def _image_name(image: dict[str, Any], path: Path) -> str:
+    """Return ``filepath/filename``, refused where it would lead out of the data set."""
+    name = PurePosixPath(image.get("filepath") or "") / image["filename"]
+    if name.is_absolute() or ".." in name.parts or "\\" in str(name):
+        raise DataError(f"'{path}' names an image outside its folder, '{name}': mend it.")
+    return str(name)
+
+
+def _check_counts(name: str, path: Path, entries: dict[str, _Entries]) -> None:
+    for split, expected in EXPECTED.get(name, {}).items():
+        count = len(entries[split].names) if split in entries else 0
+        if count not in expected:
+            raise DataError(
+                f"'{path}' has {count} {split} images where {name} has {expected[0]}: get it again."
+            )
+
+
+def _build(
+    path: Path, folder: Path, entries: _Entries, found: dict[str, Location], digest: hashlib._Hash
+) -> Split:
+    """Assemble a split; its images' names and sizes in bytes go into ``digest``."""
+    names = entries.names
+    keys = [name if name in found else PurePosixPath(name).name for name in names]
+    missing = [name for name, key in zip(names, keys, strict=True) if key not in found]
+    if missing:
+        raise DataError(
+            f"'{folder}' lacks {len(missing)} of {len(names)} images that '{path.name}' lists, "
+            f"first '{missing[0]}': put them into images/, a .tar or a .zip there."
+        )
+    locations = [found[key] for key in keys]
+    for name, location in zip(names, locations, strict=True):
+        digest.update(f"{name}\0{location.size}\n".encode())
+    return build_split(
+        ArchivedImages(locations),
+        names,
+        entries.captions,
+        image_ids=np.array(entries.image_ids, dtype=np.int64),
+        caption_ids=np.array(entries.caption_ids, dtype=np.int64),
+    )

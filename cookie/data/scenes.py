@@ -1,0 +1,113 @@
+"""``scenes``: the embedded data set, generated from a seed with hard negatives in every split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cookie.data.dataset import RetrievalDataset, Split, build_split, datasets
+from cookie.data.draws import Draws
+from cookie.data.scene_captions import describe
+from cookie.data.scene_graph import Scene, draw_negative, draw_scene
+from cookie.data.scene_pictures import render
+
+VERSION = 1
+"""To be raised whenever a change of the generator changes what it makes."""
+CAPTION_STREAM = 1 << 48
+SPLIT_STREAM = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class SceneCounts:
+    """How many images each split has."""
+
+    train: int = 4000
+    val: int = 300
+    test: int = 300
+
+
+SMOKE = SceneCounts(train=64, val=24, test=24)
+
+
+class SceneImages:
+    """The pictures of ``scenes``, drawn when asked for."""
+
+    def __init__(self, scenes: tuple[Scene, ...]) -> None:
+        self._scenes = scenes
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def load(self, index: int, size: int) -> Image.Image:
+        """Return picture ``index``, drawn at ``size`` pixels a side."""
+        return Image.fromarray(render(self._scenes[index], size))
+
+
+def generate_scenes(counts: SceneCounts | None = None, seed: int = 0) -> RetrievalDataset:
+    """Return the data set: the same bytes for the same arguments on every machine.
+
+    No two images of any splits mean the same. A family of up to three images that differ in one
+    binding, relation or count stays within a split. A larger test or validation split begins
+    like a smaller one.
+    """
+    counts = counts or SceneCounts()
+    seen: set[object] = set()
+    splits = {
+        name: _make_split(name, stream, getattr(counts, name), seed, seen)
+        for stream, name in enumerate(("test", "val", "train"))
+    }
+    ordered = {name: splits[name] for name in ("train", "val", "test")}
+    return RetrievalDataset("scenes", _digest(ordered), ordered)
+
+
+@datasets.register("scenes")
+def load_scenes(data_root: Path, preset: str) -> RetrievalDataset:
+    """Generate ``scenes`` in the size that suits ``preset``; ``data_root`` is not read."""
+    return generate_scenes(SMOKE if preset == "smoke" else None)
+
+
+def _make_split(name: str, stream: int, count: int, seed: int, seen: set[object]) -> Split:
+    scenes: list[Scene] = []
+    family = 0
+    while len(scenes) < count:
+        draws = Draws(seed, stream * SPLIT_STREAM + family)
+        scenes += _family(draws, family, seen)[: count - len(scenes)]
+        family += 1
+    captions = [
+        describe(Draws(seed, CAPTION_STREAM + stream * SPLIT_STREAM + index), scene)
+        for index, scene in enumerate(scenes)
+    ]
+    names = [f"scenes-{name}-{index:06d}" for index in range(count)]
+    return build_split(SceneImages(tuple(scenes)), names, captions, scenes=tuple(scenes))
+
+
+def _family(draws: Draws, family: int, seen: set[object]) -> list[Scene]:
+    """Return a new scene and none, one or two hard negatives of it; note them as seen."""
+    members: list[Scene] = []
+    wanted = 1 + draws.below(3)
+    base = draw_scene(draws, family)
+    for _attempt in range(20):
+        candidate = draw_negative(draws, base) if members else base
+        if candidate is None or candidate.key in seen:
+            base = base if members else draw_scene(draws, family)
+            continue
+        seen.add(candidate.key)
+        members.append(candidate)
+        if len(members) == wanted:
+            break
+    return members
+
+
+def _digest(splits: dict[str, Split]) -> str:
+    """Return the hash over generator version, scenes and captions, in order."""
+    digest = hashlib.sha256(f"scenes {VERSION}".encode())
+    for name, split in splits.items():
+        scenes = [asdict(scene) for scene in split.scenes or ()]
+        digest.update(json.dumps([name, scenes, split.captions], sort_keys=True).encode())
+        digest.update(np.ascontiguousarray(split.caption_image).astype("<i8").tobytes())
+    return digest.hexdigest()
