@@ -1,0 +1,127 @@
+"""Ranks of positives within a block of scores; the tie rules live here.
+
+Equal scores are ordered by gallery index, lowest first; that is the order of a stable
+descending sort, and of :func:`cookie.retrieval.topk`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cookie.retrieval.errors import EmbeddingError
+
+
+class BlockRanks(NamedTuple):
+    """Ranks of B queries: (B,) int64 tensors, and (B,) float64 precisions."""
+
+    ranks: Tensor
+    optimistic: Tensor
+    pessimistic: Tensor
+    average_precision: Tensor
+    r_precision: Tensor
+
+    @staticmethod
+    def empty() -> BlockRanks:
+        """Return the ranks of no queries."""
+        none, no_precision = torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64)
+        return BlockRanks(none, none, none, no_precision, no_precision)
+
+
+def stable_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the ``k`` best of each row (B, k) and their columns, lowest column first on ties.
+
+    ``torch.topk`` leaves the order of equal scores open. Its values are right whatever the
+    order; only where the k-th value occurs more often than there is room are the columns redone.
+    """
+    k = min(k, scores.shape[1])
+    if k == 0:
+        return scores[:, :0], torch.zeros_like(scores[:, :0], dtype=torch.int64)
+    wide = min(k + 1, scores.shape[1])
+    values, columns = scores.topk(wide, dim=1)
+    if wide > k:
+        crowded = torch.nonzero(values[:, k - 1] == values[:, k]).flatten()
+        values, columns = values[:, :k].contiguous(), columns[:, :k].contiguous()
+        if len(crowded):
+            columns[crowded] = _lowest_columns(scores[crowded], values[crowded])
+    return values, _order_equals(values, columns)
+
+
+def _lowest_columns(scores: Tensor, values: Tensor) -> Tensor:
+    """Return columns (B, k) of the sorted ``values``, the lowest ones for the last value."""
+    last = values[:, -1:]
+    size = scores.shape[1]
+    column = torch.arange(size, device=scores.device)
+    # Everything above the last value comes first, then its equals by column, then the rest.
+    key = torch.where(scores > last, column - size, torch.where(scores == last, column, 2 * size))
+    chosen = key.topk(values.shape[1], dim=1, largest=False).indices
+    by_score = scores.gather(1, chosen).argsort(dim=1, descending=True, stable=True)
+    return chosen.gather(1, by_score)
+
+
+def _order_equals(values: Tensor, columns: Tensor) -> Tensor:
+    """Sort ``columns`` ascending within runs of equal, already descending ``values``."""
+    by_column = columns.argsort(dim=1)
+    by_value = values.gather(1, by_column).argsort(dim=1, descending=True, stable=True)
+    return columns.gather(1, by_column.gather(1, by_value))
+
+
+def rank_block(scores: Tensor, positives: Tensor) -> BlockRanks:
+    """Rank the best positive of each row and measure precision at R.
+
+    Args:
+        scores: (B, G) finite, or -inf where a pair was not scored.
+        positives: (B, P) int64 columns, -1 for padding; at least one a row.
+
+    Raises:
+        EmbeddingError: a score is NaN or +inf.
+    """
+    check_scores(scores)
+    own = scores.gather(1, positives.clamp(min=0))
+    own = own.masked_fill(positives < 0, -torch.inf)
+    best = own.amax(dim=1, keepdim=True)  # (B, 1)
+    equal = scores == best
+    above = (scores > best).sum(dim=1)
+    size = scores.shape[1]
+    own_equal = (own == best) & (positives >= 0)
+    first = torch.where(own_equal, positives, size).amin(dim=1, keepdim=True)
+    before = (equal & (torch.arange(size, device=scores.device) < first)).sum(dim=1)
+    ties = equal.sum(dim=1) - own_equal.sum(dim=1)
+    found = torch.isfinite(best.squeeze(1))
+    ranks, optimistic, pessimistic = (
+        torch.where(found, rank, size) for rank in (above + before, above, above + ties)
+    )
+    return BlockRanks(ranks, optimistic, pessimistic, *precision_at_r(scores, positives))
+
+
+def precision_at_r(scores: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+    """Return average precision at R and R-Precision, (B,) float64 in 0..1 each."""
+    values, columns = stable_topk(scores, positives.shape[1])
+    return precision_of_lists(columns.masked_fill(values == -torch.inf, -2), positives)
+
+
+def precision_of_lists(ranked: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+    """Return average precision at R and R-Precision of ranked gallery rows.
+
+    Args:
+        ranked: (B, P') int64 gallery rows, best first; -2 where the list has ended.
+        positives: (B, P) int64, -1 for padding.
+    """
+    count = (positives >= 0).sum(dim=1, keepdim=True)  # R
+    relevant = (ranked[:, :, None] == positives[:, None, :]).any(dim=2)
+    place = torch.arange(1, ranked.shape[1] + 1, device=ranked.device)
+    relevant = (relevant & (place <= count)).double()
+    precision = relevant.cumsum(dim=1) / place * relevant
+    share = count.squeeze(1).double()
+    return precision.sum(dim=1) / share, relevant.sum(dim=1) / share
+
+
+def check_scores(scores: Tensor) -> None:
+    """Raise :class:`EmbeddingError` if any of ``scores`` (B, G) is NaN or +inf."""
+    if scores.numel() and not bool(scores.amax() < torch.inf):  # NaN propagates through amax
+        raise EmbeddingError(
+            "The scores contain NaN or +inf: they cannot be ranked; look for an overflow or a "
+            "division by zero in the scorer (-inf is allowed and means 'not scored')."
+        )
