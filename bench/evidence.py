@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.measure.statistics import bootstrap_means
 from bench.records import Record
 
 KS = (1, 5, 10)
@@ -153,6 +152,8 @@ def _resampled_rsums(systems: Sequence[Evidence]) -> Floats:
     A recall is a ratio of two sums over images, hits and queries asked; both are resampled, so
     that a random sample of queries is treated as one.
     """
+    from bench.measure.statistics import bootstrap_means  # scipy takes a second to import
+
     parts = [system.answers[name] for system in systems for name in DIRECTIONS]
     images = np.unique(np.concatenate([part.images for part in parts]))
     sums = np.concatenate([_sums(part, images) for part in parts], axis=1)

@@ -1,0 +1,104 @@
+"""Where a section's numbers come from, and what one must know before trusting them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.records import Record
+    from bench.sections import View
+
+REGIMES = {
+    "scratch": "everything is trained from random weights",
+    "frozen": "the pretrained encoders stay as they are, what stands on them is trained from "
+    "cached features; speed is measured from pixels and token ids, encoders included",
+    "finetune": "everything is trained, the pretrained encoders included",
+}
+MINILM = (
+    "MiniLM-L6 was trained as a sentence encoder on Flickr30k and MSCOCO captions among others, "
+    "so it is not neutral on captions of that kind."
+)
+FLICKR8K = (
+    "929 of the 1,000 Flickr8k test photographs are also in Flickr30k: their captions (not the "
+    "photographs) may have been seen by MiniLM-L6."
+)
+SCENES = (
+    "`scenes` is generated: a test bed for the pipeline and for attribute binding, not a stand-in "
+    "for photographs."
+)
+
+
+def facts(view: View) -> list[str]:
+    """Return markdown list items that say what was run, on what, where."""
+    newest = view.newest
+    return [
+        f"- data: {_data(newest)}",
+        f"- preset: `{view.section.preset}`, regime `{view.section.regime}` "
+        f"({REGIMES[view.section.regime]}); configuration `{newest.stamp.config_digest}`",
+        f"- seeds: {', '.join(str(seed) for seed in seeds(view))} (speed: the first)",
+        f"- hardware: {newest.hardware['description']}; {_software(newest.environment)}",
+        f"- commit: {_commits(view.records)}",
+        f"- protocol: {_protocol(view)}",
+    ]
+
+
+def seeds(view: View) -> list[int]:
+    """Return the seeds of the section's records."""
+    return sorted({record.cell.seed for record in view.records})
+
+
+def _data(record: Record) -> str:
+    counts = [
+        f"{name} {split['images']:,} images and {split['captions']:,} captions"
+        for name, split in record.dataset_facts["splits"].items()
+    ]
+    return f"{record.stamp.dataset}, {', '.join(counts)}; sha256 `{record.stamp.dataset_sha256}`"
+
+
+def _software(environment: Mapping[str, Any]) -> str:
+    packages = environment.get("packages", {})
+    threads = environment.get("threads", {})
+    return (
+        f"Python {environment.get('python')}, torch {packages.get('torch')}, "
+        f"{threads.get('torch', 'unknown')} torch threads"
+    )
+
+
+def _commits(records: Sequence[Record]) -> str:
+    found = {_commit(record.environment.get("commit") or {}) for record in records}
+    return ", ".join(sorted(found))
+
+
+def _commit(commit: Mapping[str, Any]) -> str:
+    if commit.get("sha") is None:
+        return "unknown (not a git checkout)"
+    return f"`{commit['sha'][:12]}`{' with local changes' if commit['dirty'] else ''}"
+
+
+def _protocol(view: View) -> str:
+    limit = view.section.limit
+    images = "the whole test split" if limit is None else f"the first {limit:,} test images"
+    return (
+        f"{images} with all their captions; R@K is the share of queries with a right answer "
+        "among the first K; scores in float32; equal scores by gallery order"
+    )
+
+
+def remarks(view: View) -> list[str]:
+    """Return contamination and other warnings that hold for the section."""
+    newest = view.newest
+    minilm = "minilm" in str(newest.config["text"]["weights"]).lower()
+    known = [
+        (newest.stamp.dataset == "scenes", SCENES),
+        (minilm, MINILM),
+        (minilm and newest.stamp.dataset == "flickr8k", FLICKR8K),
+        ("efficientnet" in str(newest.config["vision"]["weights"]), _EFFICIENTNET),
+        (view.stale > 0, f"{view.stale} older records with other settings or data are left out."),
+        (view.section.preset == "smoke", _SMOKE),
+    ]
+    return [f"- {text}" for holds, text in known if holds]
+
+
+_EFFICIENTNET = "EfficientNet-lite0 was trained on ImageNet alone."
+_SMOKE = "The `smoke` preset proves that the pipeline runs; its accuracy and verdicts say nothing."

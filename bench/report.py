@@ -1,0 +1,182 @@
+"""Render reports from records alone: ``python -m bench.report [results]``.
+
+Needs neither torch nor a model, so it runs wherever the records are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from bench.layout import csv_text
+from bench.plots import save
+from bench.provenance import facts, remarks
+from bench.records import read_all, write_text
+from bench.sections import View, views
+from bench.tables import Block, Table, tables
+from cookie.errors import UserError, run_main
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A rendered table.
+
+    Attributes:
+        table: its number. dataset: its data set. path: of the markdown page.
+        sentences: the verdicts by section title.
+    """
+
+    table: str
+    dataset: str
+    path: Path
+    sentences: dict[str, list[str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "table": self.table,
+            "dataset": self.dataset,
+            "path": str(self.path),
+            "verdicts": self.sentences,
+        }
+
+
+def render_all(results: Path) -> list[Report]:
+    """Render every table that the records allow, and the guide that links them."""
+    reports = [
+        report
+        for folder in sorted(path.parent for path in results.glob("*/records"))
+        for report in render_dataset(folder)
+    ]
+    if reports:
+        write_text(results / "README.md", guide(reports, results))
+    return reports
+
+
+def render_dataset(folder: Path) -> list[Report]:
+    """Render the tables of one data set's ``folder`` from its records."""
+    sections = views(read_all(folder))
+    found = [
+        (tables[number], [v for v in sections if tables[number].has_rows(v)]) for number in tables
+    ]
+    return [render(table, shown, folder) for table, shown in found if shown]
+
+
+def render(table: Table, sections: Sequence[View], folder: Path) -> Report:
+    """Write one table's page, CSV and plot into ``folder``."""
+    stem = folder / f"table_{table.number}"
+    blocks = [(view, table.block(view)) for view in sections]
+    figure = table.plot(sections)
+    if figure is not None:
+        save(figure, stem)
+    write_text(stem.with_suffix(".csv"), csv_text(_csv_rows(blocks)))
+    write_text(stem.with_suffix(".md"), page(table, folder.name, blocks, figure is not None))
+    sentences = {title(view): list(block.sentences) for view, block in blocks}
+    return Report(table.number, folder.name, stem.with_suffix(".md"), sentences)
+
+
+def _csv_rows(blocks: Iterable[tuple[View, Block]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "preset": view.section.preset,
+            "regime": view.section.regime,
+            "hardware": view.section.hardware,
+            "limit": view.section.limit,
+            **row,
+        }
+        for view, block in blocks
+        for row in block.rows
+    ]
+
+
+def title(view: View) -> str:
+    """Return the heading of a section."""
+    limit = "" if view.section.limit is None else f", first {view.section.limit} test images"
+    return (
+        f"Preset `{view.section.preset}` ({view.section.regime}) on "
+        f"{view.newest.hardware['description']}{limit}"
+    )
+
+
+def page(table: Table, dataset: str, blocks: Sequence[tuple[View, Block]], has_plot: bool) -> str:
+    """Return the markdown page of a table."""
+    name = f"table_{table.number}"
+    head = [
+        f"# Table {table.number}: {table.title} ({dataset})",
+        f"What the columns mean: [guide](../README.md). Values: [{name}.csv]({name}.csv). "
+        "Rendered from the records beside this page; rendering again changes nothing.",
+    ]
+    plot = [f"![{table.title}]({name}.svg)"] if has_plot else []
+    sections = [part for view, block in blocks for part in _section(view, block)]
+    tail = [table.tail()] if table.tail() else []
+    return "\n\n".join([*head, *plot, *sections, *tail]) + "\n"
+
+
+def _section(view: View, block: Block) -> list[str]:
+    verdicts = [f"- **{_outcome(sentence)}** {_rest(sentence)}" for sentence in block.sentences]
+    return [
+        f"## {title(view)}",
+        "\n".join(verdicts),
+        block.markdown,
+        "\n".join(["#### Provenance", "", *facts(view), *remarks(view)]),
+    ]
+
+
+def _outcome(sentence: str) -> str:
+    return sentence.partition(": ")[0] + ":"
+
+
+def _rest(sentence: str) -> str:
+    return sentence.partition(": ")[2]
+
+
+def guide(reports: Sequence[Report], results: Path) -> str:
+    """Return ``results/README.md``: the tables that exist and what their columns mean."""
+    links = [
+        f"- [{report.dataset}: table {report.table}, {tables[report.table].title}]"
+        f"({report.path.relative_to(results).as_posix()})"
+        for report in reports
+    ]
+    shown = dict.fromkeys(report.table for report in reports)
+    columns = dict.fromkeys(f"- {line}" for number in shown for line in tables[number].columns)
+    return "\n".join([_INTRODUCTION, "", *links, "", "## Columns", "", *columns, "", _ENDING, ""])
+
+
+_INTRODUCTION = """# Results
+
+Generated by `python -m bench.reproduce` and `python -m bench.report` from the JSON records in
+`*/records/`; do not edit. A section holds one preset on one machine; numbers of different
+sections are never compared."""
+_ENDING = """`n/a` is never 0: the footnote beside it gives the reason. *holds*, *does not hold* and
+*undecided* are judged within one section; *undecided* means that the interval allows both."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Render all tables again from their records, without running anything.
+
+    Attributes:
+        results: the folder that holds one folder a data set.
+    """
+
+    results: Annotated[Path, tyro.conf.Positional] = Path("results")
+
+
+def main() -> None:
+    """Command line entry."""
+    options = tyro.cli(ReportOptions, prog="python -m bench.report")
+    reports = render_all(options.results)
+    if not reports:
+        raise UserError(
+            f"'{options.results}' holds no records: run python -m bench.reproduce --table 2 first."
+        )
+    for report in reports:
+        print(report.path)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,120 @@
+"""Table 1: cross-modal retrieval accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.claims import beats_dual_stream, competitive_with_single_stream
+from bench.evidence import DIRECTIONS, KS, Evidence, compare, gather
+from bench.layout import Column, Footnotes, Marked, Missing, Value, fixed, markdown_table
+from bench.plan import cells_of
+from bench.records import Cell
+from bench.systems import systems
+from bench.tables import Block, Table, register
+
+if TYPE_CHECKING:
+    from bench.sections import View
+
+ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
+REFERENCE = "dual_stream"
+COLUMNS = (
+    Column("system", "system"),
+    *(Column(f"{d}_r{k}", f"{d} R@{k}", fixed(1)) for d in DIRECTIONS for k in KS),
+    Column("rsum", "RSUM", fixed(1)),
+    Column("interval", "95 % interval"),
+    Column("difference", "against dual-stream"),
+    Column("p_value", "p", lambda value: f"{value:.2g}"),
+    Column("queries", "queries"),
+)
+
+
+def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
+    """Return the cells that the table needs; it always shows the triplet variant."""
+    del variants
+    return cells_of(ROWS, seeds, ("train", "accuracy"))
+
+
+def has_rows(view: View) -> bool:
+    """Whether any accuracy is known."""
+    return any(record.cell.kind == "accuracy" for record in view.records)
+
+
+def block(view: View) -> Block:
+    """Lay out one section."""
+    footnotes = Footnotes()
+    names = [name for name in view.rows if view.of("accuracy", name)]
+    rows = [_row(view, name, gather(view.of("accuracy", name))) for name in names]
+    text = markdown_table(COLUMNS, rows, footnotes)
+    verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
+    markdown = "\n".join([text, "", *footnotes.lines()])
+    return Block(markdown, rows, [verdict.sentence for verdict in verdicts])
+
+
+def _row(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
+    low, high = evidence.rsum_interval
+    return {
+        "system": systems[name].label,
+        **accuracy_columns(evidence),
+        "rsum": evidence.rsum,
+        "interval": f"{low:.1f} to {high:.1f}",
+        **_against_reference(view, name, evidence),
+        "queries": queries(view, name, evidence),
+    }
+
+
+def accuracy_columns(evidence: Evidence) -> dict[str, float]:
+    """Return R@K of both directions in percent, keyed ``i2t_r1`` and so on."""
+    return {f"{d}_r{k}": evidence.recall(d, k) for d in DIRECTIONS for k in KS}
+
+
+def queries(view: View, name: str, evidence: Evidence) -> Value:
+    """Return how many queries of each direction were asked, marked where they are a sample."""
+    asked = " + ".join(f"{len(evidence.answers[d].queries):,}" for d in DIRECTIONS)
+    record = view.one("accuracy", name)
+    if record is None or not record.values["sampled"]:
+        return asked
+    gallery = record.values["gallery"]
+    return Marked(
+        asked,
+        "Image and text queries drawn at random, each ranked against the full gallery "
+        f"({gallery['captions']:,} captions, {gallery['images']:,} images), because all of them "
+        "do not fit the time given to accuracy; the estimate is unbiased and the interval "
+        "covers the drawing.",
+    )
+
+
+def _against_reference(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
+    reference = view.evidence(REFERENCE)
+    if name == REFERENCE or reference is None:
+        missing = Missing("The dual-stream is what the others are compared with.")
+        return {"difference": missing, "p_value": missing}
+    found = compare(evidence, reference)
+    sign = "" if found.significant else ", no difference"
+    text = f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}){sign}"
+    return {"difference": text, "p_value": found.p_value}
+
+
+def plot(views: Sequence[View]) -> None:
+    """Return no plot: the intervals are in the table."""
+    del views
+
+
+register(
+    Table(
+        number="1",
+        title="Cross-modal retrieval accuracy",
+        cells=cells,
+        has_rows=has_rows,
+        block=block,
+        plot=plot,
+        columns=(
+            "**i2t R@K, t2i R@K**: percent of image (caption) queries with a right caption "
+            "(image) among the first K.",
+            "**RSUM**: the sum of the six recalls, at most 600; the interval is a bootstrap over "
+            "images.",
+            "**against dual-stream**: paired difference in RSUM on the same queries with its 95 % "
+            "interval; **p** is two-sided. A difference inside the interval is *no difference*.",
+        ),
+    )
+)
