@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom  # type: ignore[import-untyped]
+from scipy.stats import binom
 
 CONFIDENCE = 0.99
 """A percentile is claimed when this many of all sample sets of its size would reach it."""

@@ -1,0 +1,90 @@
+"""Requests that arrive at random and wait: the bookkeeping of an open loop, and its clock."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SPIN_S = 0.002
+"""The last stretch before an arrival is waited for awake: sleeping is not exact enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as the server sees it; tests put a made one here.
+
+    Attributes:
+        now: monotonic seconds.
+        sleep: waits at least nearly as long as told.
+    """
+
+    now: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], None] = time.sleep
+
+    def wait_until(self, moment: float) -> None:
+        """Return at ``moment``, not before and as soon after it as possible."""
+        while (left := moment - self.now()) > 0:
+            if left > SPIN_S:
+                self.sleep(left - SPIN_S)
+
+
+def poisson_arrivals(rate: float, count: int, seed: int) -> Sequence[float]:
+    """Return ``count`` rising arrival times in seconds, gaps exponential with mean 1 / ``rate``."""
+    gaps = np.random.default_rng(seed).exponential(1.0 / rate, count)
+    return [float(moment) for moment in np.cumsum(gaps)]
+
+
+@dataclass(slots=True)
+class ArrivalQueue:
+    """The requests of an open loop: due, waiting, answered or turned away.
+
+    All times are on the server's clock. Arrivals are admitted lazily, when the server next
+    looks: by then it is known which requests were still inside at the moment of the arrival.
+    """
+
+    due: Sequence[float]
+    max_in_flight: int
+    arrived: int = 0
+    dropped: int = 0
+    turn: int = 0
+    waiting: deque[float] = field(default_factory=deque)
+    latencies: list[float] = field(default_factory=list)
+
+    @property
+    def pending(self) -> bool:
+        """Whether requests wait or are still to come."""
+        return bool(self.waiting) or self.arrived < len(self.due)
+
+    def next_due(self) -> float:
+        """Return when the next request to answer arrives or has arrived."""
+        return self.waiting[0] if self.waiting else self.due[self.arrived]
+
+    def admit(self, now: float, serving: int) -> None:
+        """Take in what arrived until ``now`` while ``serving`` requests were being answered."""
+        while self.arrived < len(self.due) and self.due[self.arrived] <= now:
+            if len(self.waiting) + serving < self.max_in_flight:
+                self.waiting.append(self.due[self.arrived])
+            else:
+                self.dropped += 1
+            self.arrived += 1
+
+    def take(self, now: float, count: int) -> list[float]:
+        """Return the arrival times of the next ``count`` requests at most."""
+        self.admit(now, serving=0)
+        return [self.waiting.popleft() for _ in range(min(count, len(self.waiting)))]
+
+    def answered(self, batch: list[float], now: float) -> None:
+        """Note that ``batch`` was answered at ``now``."""
+        self.admit(now, serving=len(batch))
+        self.latencies += [now - moment for moment in batch]
+        self.turn += 1
+
+    def abandon(self, now: float) -> None:
+        """Count what waits at the end of an overlong run as turned away."""
+        self.admit(now, serving=0)
+        self.dropped += len(self.waiting)
+        self.waiting.clear()
