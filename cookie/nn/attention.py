@@ -1,0 +1,60 @@
+"""Self-attention and the feed-forward part of a transformer layer, in the shapes both kinds use."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of a sequence on itself, masked at padding (Vaswani et al., 2017).
+
+    Args:
+        width: C, channels of a token; a multiple of ``heads``.
+        heads: H.
+        dropout: of the attention weights, in training.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide {width} channels")
+        self.heads, self.dropout = heads, dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(
+        self, hidden: Tensor, mask: Tensor | None = None, queries: Tensor | None = None
+    ) -> Tensor:
+        """Return (B, L, C), or (B, K, C) where ``queries`` are given.
+
+        Args:
+            hidden: (B, L, C), what is attended to.
+            mask: (B, L) bool, True at real tokens; None where all are.
+            queries: (B, K, C), rows of ``hidden`` whose results are wanted; None for all.
+        """
+        query, key, value = (self._split(x) for x in self._project(hidden, queries))  # (B, H, L, h)
+        keys_only = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, L)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=keys_only, dropout_p=self.dropout if self.training else 0.0
+        )  # (B, H, K, h)
+        merged: Tensor = self.output(mixed.transpose(1, 2).flatten(2))  # (B, K, C)
+        return merged
+
+    def _project(self, hidden: Tensor, queries: Tensor | None) -> tuple[Tensor, ...]:
+        if queries is None:
+            return self.qkv(hidden).chunk(3, dim=-1)  # type: ignore[no-any-return]
+        width = hidden.shape[-1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        query = F.linear(queries, weight[:width], bias[:width])
+        return query, *F.linear(hidden, weight[width:], bias[width:]).chunk(2, dim=-1)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, H, L, C / H)
+
+
+class FeedForward(nn.Sequential):
+    """Two linear maps with a GELU between them: (..., C) -> (..., C)."""
+
+    def __init__(self, width: int, hidden_width: int) -> None:
+        super().__init__(nn.Linear(width, hidden_width), nn.GELU(), nn.Linear(hidden_width, width))

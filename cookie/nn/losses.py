@@ -1,0 +1,109 @@
+"""The losses as pure functions of embeddings, and the temperature; float32 even under autocast.
+
+Everywhere row i of the first matrix belongs to row i of the second, and every other row is a
+negative. Embeddings are L2-normalized by whoever made them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Temperature(nn.Module):
+    """A learned inverse temperature: 1 / t, with t kept at ``minimum`` or above.
+
+    Args:
+        initial: t at the start.
+        minimum: a smaller t lets single hard (or mislabelled) negatives take over.
+    """
+
+    def __init__(self, initial: float, minimum: float) -> None:
+        super().__init__()
+        self.limit = -math.log(minimum)
+        self.log_scale = nn.Parameter(torch.tensor(min(-math.log(initial), self.limit)))
+
+    def forward(self) -> Tensor:
+        """Return the scale 1 / t, a scalar to multiply cosines with."""
+        with torch.no_grad():  # clamp the parameter, not the result: that would stop its gradient
+            self.log_scale.clamp_(max=self.limit)
+        return self.log_scale.exp()
+
+    @property
+    def value(self) -> float:
+        """The temperature t; reading it waits for the device."""
+        return math.exp(-min(float(self.log_scale.detach()), self.limit))
+
+
+def info_nce(first: Tensor, second: Tensor, scale: Tensor | float) -> Tensor:
+    """Return the symmetric contrastive loss of matching rows (CLIP; Radford et al., 2021).
+
+    The mean of two cross entropies: each row of ``first`` finds its partner among the rows of
+    ``second``, and the reverse. Used between image and caption as well as between two views of
+    the same images or of the same captions.
+
+    Args:
+        first: (B, D), L2-normalized.
+        second: (B, D), L2-normalized.
+        scale: inverse temperature.
+    """
+    with _full_precision(first):
+        logits = scale * _cosines(first, second)  # (B, B)
+        labels = torch.arange(len(logits), device=logits.device)
+        return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
+
+
+def nt_xent(first: Tensor, second: Tensor, scale: Tensor | float) -> Tensor:
+    """Return the two-view loss of SimCLR (Chen et al., 2020): negatives from both views.
+
+    A row's partner is found among the 2B - 1 others, its own view's included; only meaningful
+    within one modality.
+
+    Args:
+        first: (B, D), L2-normalized.
+        second: (B, D), L2-normalized.
+        scale: inverse temperature.
+    """
+    with _full_precision(first):
+        both = torch.cat([first, second])
+        logits = scale * _cosines(both, both)  # (2B, 2B)
+        logits = logits.fill_diagonal_(-math.inf)
+        labels = torch.arange(len(both), device=both.device).roll(len(first))
+        return F.cross_entropy(logits, labels)
+
+
+def hardest_triplet(first: Tensor, second: Tensor, margin: float) -> Tensor:
+    """Return the max-of-hinges loss of VSE++ (Faghri et al., 2018), averaged over the batch.
+
+    Each row is pushed ``margin`` further from its hardest negative than from its partner, in
+    both directions; the two directions are added, as in the paper.
+
+    Args:
+        first: (B, D), L2-normalized.
+        second: (B, D), L2-normalized.
+        margin: in units of cosine.
+    """
+    with _full_precision(first):
+        scores = _cosines(first, second)  # (B, B)
+        positives = scores.diagonal()
+        same = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+        negatives = scores.masked_fill(same, -math.inf)
+        by_first = (margin + negatives.amax(dim=1) - positives).clamp(min=0)
+        by_second = (margin + negatives.amax(dim=0) - positives).clamp(min=0)
+        return by_first.mean() + by_second.mean()
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    """Return a context in which autocast leaves matrix products alone."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def _cosines(first: Tensor, second: Tensor) -> Tensor:
+    return _at_least_float32(first) @ _at_least_float32(second).T
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
