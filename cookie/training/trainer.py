@@ -1,0 +1,257 @@
+"""One trainer for every system: same data order, same budget, same care for the run's life.
+
+Everything random in a step is a function of (seed, step), so a run that was killed and goes on
+from its checkpoint ends, on the CPU, with the same bits as one that was left alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cookie.config import Config
+from cookie.errors import UserError
+from cookie.files import write_json
+from cookie.interfaces import Corpus, IndexArray
+from cookie.training.checkpoint import Checkpoint, Checkpoints, load_weights, save_weights
+from cookie.training.distributed import Processes, current
+from cookie.training.guard import LossWindow
+from cookie.training.journal import Journal
+from cookie.training.order import pair_batches
+from cookie.training.step import Stepper
+
+BEST = "best"
+RESULT = "result.json"
+
+Validate = Callable[[nn.Module], float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What came of a run.
+
+    Attributes:
+        steps: optimizer steps done.
+        seconds: spent training: waiting for data included, validation and checkpoints not.
+        wait_seconds: of these, spent waiting for data.
+        samples_per_second: pairs trained on per second of ``seconds``.
+        best_score: highest validation score; the system holds its weights.
+        best_step: where it was reached.
+        history: the run's log, one JSON object a line.
+    """
+
+    steps: int
+    seconds: float
+    wait_seconds: float
+    samples_per_second: float
+    best_score: float
+    best_step: int
+    history: Path
+
+
+@dataclass(slots=True)
+class _State:
+    """What changes while a run goes on, apart from tensors."""
+
+    step: int = 0
+    seconds: float = 0.0
+    wait_seconds: float = 0.0
+    best_score: float | None = None
+    best_step: int = 0
+
+
+def train(
+    system: nn.Module,
+    corpus: Corpus,
+    config: Config,
+    *,
+    seed: int,
+    device: torch.device | str,
+    run_dir: Path,
+    validate: Validate,
+    progress: bool = True,
+    processes: Processes | None = None,
+) -> TrainResult:
+    """Train ``system`` on ``corpus``, going on from the checkpoint in ``run_dir`` if there is one.
+
+    Args:
+        system: a :class:`cookie.training.step.Trainee`; afterwards it is on ``device``, in eval
+            mode, and holds the weights that validated best.
+        corpus: the training split; its batches must come on ``device``.
+        config: all settings; ``config.train`` is the budget.
+        seed: of the data order, the augmentations and the model's own randomness.
+        device: where to train.
+        run_dir: gets ``best.safetensors``, ``best.json``, ``checkpoints/``, ``history.jsonl``,
+            ``tensorboard/`` and, at the end, ``result.json``. A finished run is not run again.
+        validate: gives a score of the system in eval mode; higher is better.
+        progress: whether to show a bar.
+        processes: who trains together; found out when not given.
+
+    Raises:
+        UserError: the loss is not finite, the disk is full, the batch is larger than the split,
+            or ``run_dir`` holds a run with other settings.
+    """
+    device = torch.device(device)
+    run = _Run(system.to(device), corpus, config, seed, device, run_dir, processes or current())
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        run.resume()
+        run.go(validate, progress)
+    return run.finish()
+
+
+class _Run:
+    """The moving parts of :func:`train`."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        corpus: Corpus,
+        config: Config,
+        seed: int,
+        device: torch.device,
+        folder: Path,
+        processes: Processes,
+    ) -> None:
+        self.module = module
+        self.config = config
+        self.seed = seed
+        self.folder = folder
+        self.processes = processes
+        self.caption_image = corpus.caption_image
+        self.stepper = Stepper(module, corpus, config.train, seed, processes, device)
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+        self.identity = _identity(module, corpus, config, seed)
+        self.window = LossWindow(config.train, folder)
+        self.state = _State()
+
+    def resume(self) -> None:
+        """Take up the newest whole checkpoint."""
+        found = self.checkpoints.load()
+        if found is None:
+            return
+        if found.facts["identity"] != self.identity:
+            raise UserError(
+                f"'{self.folder}' holds a run with other settings, data or seed: choose another "
+                "folder or delete it."
+            )
+        self.stepper.load(found.tensors, found.facts["optimizer"])
+        self.state = _State(**found.facts["state"])
+
+    def go(self, validate: Validate, progress: bool) -> None:
+        """Do the steps that are left, validating and saving on the way."""
+        settings, state = self.config.train, self.state
+        batches = pair_batches(self.caption_image, settings.batch_size, self.seed, state.step)
+        main = self.processes.main
+        with (
+            Journal(self.folder, state.step, active=main) as journal,
+            _bar(settings.steps, state.step, progress and main) as bar,
+        ):
+            while state.step < settings.steps:
+                every = settings.evaluate_every
+                until = min(settings.steps, (state.step // every + 1) * every)
+                self.steps(batches, until, journal, bar)
+                self.judge(validate, journal)
+                self.save()
+
+    def steps(
+        self, batches: Iterator[IndexArray], until: int, journal: Journal, bar: tqdm[Any]
+    ) -> None:
+        """Train until step ``until``, logging on the way; all losses up to there are finite."""
+        self.module.train()
+        every = max(1, min(50, self.config.train.steps // 100))
+        state, started, waited = self.state, time.perf_counter(), 0.0
+        while state.step < until:
+            begun = time.perf_counter()
+            batch = self.stepper.batch(state.step, next(batches))
+            waited += time.perf_counter() - begun
+            self.window.add(*self.stepper.step(state.step, batch))
+            state.step += 1
+            bar.update()
+            if state.step % every == 0 or state.step == until:
+                self.log(journal, bar, started, waited)
+                started, waited = time.perf_counter(), 0.0
+
+    def log(self, journal: Journal, bar: tqdm[Any], started: float, waited: float) -> None:
+        """Write down the mean losses and account for the time since ``started``."""
+        steps = len(self.window)
+        losses = self.window.flush(self.state.step, self.state.best_step)
+        seconds = time.perf_counter() - started
+        self.state.seconds += seconds
+        self.state.wait_seconds += waited
+        speed = steps * self.config.train.batch_size / seconds
+        rates = {f"rate_{i}": group["lr"] for i, group in enumerate(self.stepper.groups)}
+        times = {"samples_per_second": speed, "wait_share": waited / seconds}
+        journal.write(self.state.step, losses | rates | times)
+        bar.set_postfix(loss=f"{losses['loss']:.3f}", pairs=f"{speed:.0f}/s", refresh=False)
+
+    def judge(self, validate: Validate, journal: Journal) -> None:
+        """Validate, and keep the weights if they are the best so far."""
+        state = self.state
+        self.module.eval()
+        score = float(validate(self.module))
+        if not math.isfinite(score):
+            raise UserError(
+                f"The validation at step {state.step} gave {score}: lower train.learning_rate or "
+                "set train.precision to float32."
+            )
+        journal.write(state.step, {"validation": score})
+        if state.best_score is not None and score <= state.best_score:
+            return
+        state.best_score, state.best_step = score, state.step
+        if self.processes.main:
+            facts = {"score": score, "step": state.step, "seed": self.seed}
+            save_weights(self.folder, BEST, self.module, facts | {"config": self.config.to_dict()})
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        if self.processes.main:
+            tensors, optimizer = self.stepper.tensors()
+            facts = {"identity": self.identity, "optimizer": optimizer}
+            facts["state"] = dataclasses.asdict(self.state)
+            self.checkpoints.save(Checkpoint(self.state.step, tensors, facts))
+        self.processes.wait()
+
+    def finish(self) -> TrainResult:
+        """Put the best weights into the system and write down the result."""
+        best = load_weights(self.folder, BEST, self.module.eval())
+        state = self.state
+        result = TrainResult(
+            steps=state.step,
+            seconds=state.seconds,
+            wait_seconds=state.wait_seconds,
+            samples_per_second=state.step * self.config.train.batch_size / state.seconds,
+            best_score=best["score"],
+            best_step=best["step"],
+            history=self.folder / "history.jsonl",
+        )
+        if self.processes.main:
+            content = dataclasses.asdict(result) | {"history": result.history.name}
+            write_json(self.folder / RESULT, content)
+        return result
+
+
+def _bar(steps: int, done: int, shown: bool) -> tqdm[Any]:
+    return tqdm(
+        total=steps, initial=done, disable=not shown, unit="step", desc="train", mininterval=0.5
+    )
+
+
+def _identity(module: nn.Module, corpus: Corpus, config: Config, seed: int) -> str:
+    """Return a digest of all that must be the same for a checkpoint to be gone on from."""
+    shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
+    facts = [type(module).__name__, shapes, config.to_dict(), seed]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    digest.update(corpus.caption_image.tobytes())
+    digest.update("\n".join(corpus.captions).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,98 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cookie.errors import UserError
+from cookie.files import home, replacing, require_space, sha256, write_json
+
+
+def write_half(path: Path, error: BaseException) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_a_file_takes_its_place_only_when_the_block_succeeds(tmp_path: Path):
+    path = tmp_path / "new" / "file"
+    with replacing(path) as temporary:
+        temporary.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    with pytest.raises(ZeroDivisionError):
+        write_half(path, ZeroDivisionError())
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "file", KeyboardInterrupt())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), RuntimeError("I/O error: full (os error 28)")]
+)
+def test_a_full_disk_becomes_a_sentence(tmp_path: Path, error: Exception):
+    with pytest.raises(UserError, match="No space left while writing"), replacing(tmp_path / "f"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EACCES, "no"), RuntimeError("something (os error 13)")]
+)
+def test_other_errors_pass(tmp_path: Path, error: Exception):
+    with pytest.raises(type(error)), replacing(tmp_path / "f"):
+        raise error
+
+
+def test_a_real_limit_on_the_file_size_is_met_in_words(tmp_path: Path):
+    """The system itself refuses the bytes here, inside safetensors' own writer."""
+    program = (
+        "import resource, sys, torch\n"
+        "from pathlib import Path\n"
+        "from cookie.errors import UserError\n"
+        "from cookie.training.checkpoint import save_tensors\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        "    save_tensors(Path(sys.argv[1]), {'large': torch.zeros(100_000)})\n"
+        "except UserError as error:\n"
+        "    print(error)\n"
+    )
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "weights.safetensors"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "No space left while writing" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_and_checksum(tmp_path: Path):
+    write_json(tmp_path / "facts.json", {"b": [1, 2.5], "a": "ü"})
+    assert json.loads((tmp_path / "facts.json").read_text()) == {"a": "ü", "b": [1, 2.5]}
+    expected = hashlib.sha256((tmp_path / "facts.json").read_bytes()).hexdigest()
+    assert sha256(tmp_path / "facts.json") == expected
+
+
+def test_space_is_asked_for_in_bytes(tmp_path: Path):
+    require_space(tmp_path / "cache", 1)
+    with pytest.raises(UserError, match=rf"cache' needs {10**18} bytes and has \d+ free"):
+        require_space(tmp_path / "cache", 10**18)
+
+
+def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("COOKIE_HOME", raising=False)
+    assert home() == Path(".cookie")
+    monkeypatch.setenv("COOKIE_HOME", "/elsewhere")
+    assert home() == Path("/elsewhere")
