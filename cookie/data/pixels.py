@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cookie.data.dataset import ImageSource, RetrievalDataset
-from cookie.errors import UserError
+from cookie.files import replacing, require_space
 
 CHUNK = 128
 """Images decoded at a time; bounds the memory to CHUNK * 3 * S * S bytes."""
@@ -52,19 +51,9 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
 
 
 def _write(path: Path, source: ImageSource, shape: tuple[int, ...], label: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            _write_array(file, source, shape, label)
-        part.replace(path)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        size = int(np.prod(shape)) // 2**20
-        raise UserError(f"No space left while writing '{path}': free {size} MiB.") from None
-    finally:
-        part.unlink(missing_ok=True)
+    require_space(path.parent, int(np.prod(shape)))
+    with replacing(path) as part, part.open("wb") as file:
+        _write_array(file, source, shape, label)
 
 
 def _write_array(file: IO[bytes], source: ImageSource, shape: tuple[int, ...], label: str) -> None:

