@@ -1,0 +1,252 @@
+"""The single-stream baseline: caption and image tokens attend to each other in one transformer.
+
+As UNITER and ViLT read a pair, with a head start that both lack: the joint layers are the text
+encoder's own last ones, and a contrastive loss on what enters them aligns the two modalities and
+finds hard negatives (align before fuse, ALBEF). Everything below the joint layers depends on one
+modality alone, so it is computed once per image and once per caption; what is left per pair are
+the joint layers, of which the last one runs only where it is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.hard_negatives import candidates, training_pairs
+from baselines.joint_heads import Alignment, ImageEntry, PerceptronHead, ProductHead, WordHead
+from cookie.config import Config, TrainConfig
+from cookie.errors import UserError
+from cookie.interfaces import (
+    ImageBatch,
+    ImageState,
+    LossOutput,
+    TextBatch,
+    TextState,
+    TextView,
+    TrainBatch,
+)
+from cookie.nn.encoders import build_text_encoder, build_visual_encoder
+from cookie.nn.losses import Temperature, info_nce
+from cookie.nn.parameters import freeze, parameter_groups
+
+IGNORED = -100  # label of a position whose word is not asked for
+
+
+class SingleStream(nn.Module):
+    """A ``PairScorer`` and a ``TrainableSystem``.
+
+    Args:
+        config: encoders, ``joint``, regime; of ``head`` the drop rates and the embedding width.
+            In the regime ``frozen`` the visual encoder and the text encoder below the joint
+            layers do not learn.
+        vocabulary_size: token ids that captions may hold.
+
+    Raises:
+        UserError: more joint layers than the text encoder has, or a grid that is too fine.
+    """
+
+    image_views: int = 1
+    text_view: TextView | None
+    text_layers: int | None
+
+    def __init__(self, config: Config, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config, self.joint = config, config.joint
+        if not 1 <= config.joint.layers <= config.text.layers:
+            raise UserError(
+                f"joint.layers is {config.joint.layers}, but the joint layers are the last ones"
+                f" of the text encoder's {config.text.layers}: choose 1 to {config.text.layers}."
+            )
+        self.text_layers = self.unimodal = config.text.layers - config.joint.layers
+        self.text_view = "mask" if config.joint.masked_words > 0 else None
+        self.vision = build_visual_encoder(config.vision)
+        self.text = build_text_encoder(config.text, vocabulary_size)
+        self._add_heads(config, vocabulary_size)
+        if config.regime == "frozen":
+            for part in self._frozen():
+                freeze(part)
+            self.text.positions.requires_grad_(False)
+
+    def _add_heads(self, config: Config, vocabulary_size: int) -> None:
+        width, embedding = config.text.width, config.head.embedding
+        self.entry = ImageEntry(config)
+        # Image tokens enter at the scale of the caption's, which the joint layers know.
+        norms = [self.text.norm, *(layer.get_submodule("mlp_norm") for layer in self.text.layers)]
+        self.entry.projection.norm.load_state_dict(norms[self.unimodal].state_dict())
+        self.caption_type = nn.Parameter(torch.zeros(width))
+        self.alignment = Alignment(width, embedding, _temperature(config))
+        self.head = (
+            ProductHead(width, embedding, _temperature(config))
+            if config.joint.head == "product"
+            else PerceptronHead(width)
+        )
+        self.words = WordHead(width, vocabulary_size) if self.text_view else None
+
+    # Once per image, once per caption, once per pair.
+
+    def prepare_images(self, images: ImageBatch) -> ImageState:
+        """Return (B, 1 + N, C): a summary token and the image tokens, N = joint.grid ** 2."""
+        with self._encoding():
+            tokens = self.vision(images)  # (B, N, C of the visual encoder)
+        return ImageState(self.entry(tokens))
+
+    def prepare_texts(self, texts: TextBatch) -> TextState:
+        """Return (B, L, C): the text encoder's states below the joint layers."""
+        with self._encoding():
+            tokens = self.text(texts, layers=self.unimodal)  # (B, L, C)
+        return TextState(tokens + self.caption_type, texts.mask)
+
+    def score_pairs(self, images: ImageState, texts: TextState) -> Tensor:
+        """Return (P,) float32: the matching score of image i with caption i."""
+        length = texts.tokens.shape[1]
+        states = self.attend(images, texts, lambda h: torch.stack([h[:, 0], h[:, length]], dim=1))
+        scores: Tensor = self.head(states)
+        if self.joint.similarity > 0:
+            scores = scores + self.joint.similarity * self._aligned(images, texts)
+        return scores
+
+    def attend(
+        self, images: ImageState, texts: TextState, choose: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Run the joint layers over [caption; image].
+
+        Args:
+            images: of P images.
+            texts: of P captions.
+            choose: (P, L + N, C) -> (P, K, C), the rows that the last layer is wanted for.
+
+        Returns:
+            (P, K, C) joint states.
+        """
+        hidden = torch.cat([texts.tokens, images.tokens.to(texts.tokens.dtype)], dim=1)
+        seen = texts.mask.new_ones(images.tokens.shape[:2])
+        mask = torch.cat([texts.mask, seen], dim=1)  # (P, L + N)
+        *layers, last = self.joint_layers
+        for layer in layers:
+            hidden = layer(hidden, mask)
+        result: Tensor = last(hidden, mask, choose(hidden))
+        return result
+
+    @property
+    def joint_layers(self) -> Iterator[nn.Module]:
+        """The text encoder's last ``joint.layers`` layers."""
+        return iter(self.text.layers[self.unimodal :])
+
+    # Training.
+
+    def training_loss(self, batch: TrainBatch) -> LossOutput:
+        """Return matching + alignment + masked words, weighted, and each of them.
+
+        Matching sees every positive and, for each image and each caption, ``joint.negatives``
+        negatives drawn from the batch with the probability that the alignment gives them.
+        """
+        images, texts = self.prepare_images(batch.images), self.prepare_texts(batch.texts)
+        first, second = self.alignment.images(images.tokens), self.alignment.texts(*texts)
+        scale = self.alignment.temperature()
+        parts = {
+            "alignment": info_nce(first, second, scale),
+            "matching": self._matching(images, texts, scale * first @ second.T),
+        }
+        if self.words is not None and batch.texts_second is not None:
+            parts["masked_words"] = self._masked_words(images, batch.texts, batch.texts_second)
+        total = torch.stack([getattr(self.joint, name) * part for name, part in parts.items()])
+        return LossOutput(total.sum(), {name: part.detach() for name, part in parts.items()})
+
+    def _matching(self, images: ImageState, texts: TextState, similarity: Tensor) -> Tensor:
+        pairs = training_pairs(similarity, self.joint.negatives)
+        scores = self.score_pairs(
+            ImageState(images.tokens[pairs.images]),
+            TextState(texts.tokens[pairs.captions], texts.mask[pairs.captions]),
+        )
+        tables = candidates(scores, pairs.negatives)
+        loss = softmax_matching if self.joint.objective == "softmax" else binary_matching
+        return (loss(tables[0]) + loss(tables[1])) / 2
+
+    def _masked_words(self, images: ImageState, texts: TextBatch, masked: TextBatch) -> Tensor:
+        """Return the cross entropy of the words that ``masked`` hides, seen with their image."""
+        rows = math.ceil(len(texts) * self.joint.masked_share)
+        hidden_words = (texts.ids != masked.ids)[:rows]  # (R, L)
+        # A fixed number of places a row keeps shapes static: no wait for the device.
+        places = max(1, round(hidden_words.shape[1] * 2 * self.config.augment.text_rate))
+        asked, positions = hidden_words.int().topk(min(places, hidden_words.shape[1]), dim=1)
+        labels = texts.ids[:rows].gather(1, positions).masked_fill(asked == 0, IGNORED)
+        states = self.attend(
+            ImageState(images.tokens[:rows]),
+            self.prepare_texts(_head(masked, rows)),
+            lambda h: h.gather(1, positions[..., None].expand(-1, -1, h.shape[-1])),
+        )
+        assert self.words is not None
+        logits = self.words(states, self.text.words.weight).float()  # (R, places, V)
+        summed: Tensor = F.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        mean: Tensor = summed / asked.sum().clamp(min=1)
+        return mean
+
+    def _aligned(self, images: ImageState, texts: TextState) -> Tensor:
+        """Return (P,) the alignment logit of each pair."""
+        first, second = self.alignment.images(images.tokens), self.alignment.texts(*texts)
+        return self.alignment.temperature() * (first * second).sum(dim=-1)
+
+    def _encoding(self) -> nullcontext[None] | torch.no_grad:
+        return torch.no_grad() if self.config.regime == "frozen" else nullcontext()
+
+    def _frozen(self) -> list[nn.Module]:
+        text = self.text
+        below = list(text.layers[: self.unimodal])
+        return [self.vision, text.words, text.norm, text.dropout, *below]
+
+    def train(self, mode: bool = True) -> SingleStream:
+        """Set the mode of everything but frozen parts."""
+        super().train(mode)
+        if self.config.regime == "frozen":
+            for part in self._frozen():
+                part.eval()
+        return self
+
+    def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:
+        """Return AdamW groups: encoders, the rest, and pretrained joint layers at ``joint.rate``.
+
+        See :func:`cookie.nn.parameters.parameter_groups`.
+        """
+        joint = nn.ModuleList(self.joint_layers)
+        pretrained = self.config.text.weights != "none"
+        rate = self.joint.rate if pretrained else train.learning_rate
+        own = parameter_groups(joint, (), replace(train, learning_rate=rate))
+        taken = {id(parameter) for parameter in joint.parameters()}
+        groups = parameter_groups(self, (self.vision, self.text), train)
+        for group in groups:
+            group["params"] = [p for p in group["params"] if id(p) not in taken]
+        for group in own:
+            group["name"] = group["name"].replace("head", "joint")
+        return [group for group in groups + own if group["params"]]
+
+
+def softmax_matching(table: Tensor) -> Tensor:
+    """Return the cross entropy of column 0 among the columns of ``table`` (B, 1 + n)."""
+    return F.cross_entropy(table.float(), table.new_zeros(len(table), dtype=torch.int64))
+
+
+def binary_matching(table: Tensor) -> Tensor:
+    """Return the binary cross entropy of column 0 against the others, half the weight each."""
+    table = table.float()
+    positive = F.softplus(-table[:, 0]).mean()
+    if table.shape[1] == 1:
+        return positive
+    return (positive + F.softplus(table[:, 1:]).mean()) / 2
+
+
+def _temperature(config: Config) -> Temperature:
+    return Temperature(config.loss.temperature, config.loss.min_temperature)
+
+
+def _head(texts: TextBatch, rows: int) -> TextBatch:
+    tokens = None if texts.tokens is None else texts.tokens[:rows]
+    return TextBatch(texts.ids[:rows], texts.mask[:rows], tokens)
