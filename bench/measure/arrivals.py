@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-SPIN_S = 0.002
-"""The last stretch before an arrival is waited for awake: sleeping is not exact enough."""
-
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -19,17 +16,19 @@ class Clock:
 
     Attributes:
         now: monotonic seconds.
-        sleep: waits at least nearly as long as told.
+        sleep: waits about as long as told.
+        awake_s: the last stretch before a moment is waited for awake, since sleep is not exact.
     """
 
     now: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
+    awake_s: float = 0.002
 
     def wait_until(self, moment: float) -> None:
         """Return at ``moment``, not before and as soon after it as possible."""
         while (left := moment - self.now()) > 0:
-            if left > SPIN_S:
-                self.sleep(left - SPIN_S)
+            if left > self.awake_s:
+                self.sleep(left - self.awake_s)
 
 
 def poisson_arrivals(rate: float, count: int, seed: int) -> Sequence[float]:
