@@ -170,7 +170,7 @@ def gallery_for(
 
 def _growth(evaluation: Mapping[str, Any], images: int) -> tuple[float, float]:
     parts = evaluation["parts"]
-    return (parts["images"] + parts["texts"]) / images, parts["ranking"] / images**2
+    return parts["encoding"] / images, parts["ranking"] / images**2
 
 
 def _queries(view: View) -> str:

@@ -5,6 +5,7 @@ Needs neither torch nor a model, so it runs wherever the records are.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import tyro
 from bench.layout import csv_text
 from bench.plots import save
 from bench.provenance import facts, remarks
-from bench.records import read_all, write_text
+from bench.records import Section, read_all, write_text
 from bench.sections import View, views
 from bench.tables import Block, Table, tables
 from cookie.errors import UserError, run_main
@@ -27,13 +28,13 @@ class Report:
 
     Attributes:
         table: its number. dataset: its data set. path: of the markdown page.
-        sentences: the verdicts by section title.
+        sentences: the verdicts by section.
     """
 
     table: str
     dataset: str
     path: Path
-    sentences: dict[str, list[str]]
+    sentences: dict[Section, list[str]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -41,7 +42,10 @@ class Report:
             "table": self.table,
             "dataset": self.dataset,
             "path": str(self.path),
-            "verdicts": self.sentences,
+            "verdicts": [
+                {**dataclasses.asdict(section), "sentences": sentences}
+                for section, sentences in self.sentences.items()
+            ],
         }
 
 
@@ -75,7 +79,7 @@ def render(table: Table, sections: Sequence[View], folder: Path) -> Report:
         save(figure, stem)
     write_text(stem.with_suffix(".csv"), csv_text(_csv_rows(blocks)))
     write_text(stem.with_suffix(".md"), page(table, folder.name, blocks, figure is not None))
-    sentences = {title(view): list(block.sentences) for view, block in blocks}
+    sentences = {view.section: list(block.sentences) for view, block in blocks}
     return Report(table.number, folder.name, stem.with_suffix(".md"), sentences)
 
 

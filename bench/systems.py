@@ -34,6 +34,7 @@ class System:
         build: returns the untrained module, or None when nothing is trained for this row.
         parts: the trained systems that it is made of; itself alone for most.
         kinds: the kinds of cells that exist for it.
+        cached: whether what depends on one modality is computed once; the naive loop does not.
         note: footnote for its rows, or "".
     """
 
@@ -44,6 +45,7 @@ class System:
     build: Builder | None = None
     parts: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
+    cached: bool = True
     note: str = ""
 
 
@@ -117,6 +119,7 @@ register(
         marker="D",
         parts=("single_stream",),
         kinds=("efficiency",),
+        cached=False,
         note="The same weights as the single-stream and so the same accuracy; nothing is cached "
         "and each pair is scored alone, as a first implementation would.",
     )

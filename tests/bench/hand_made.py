@@ -91,19 +91,19 @@ def evaluation(
     seconds: float,
     *,
     spread: float = 0.0,
-    parts: tuple[float, float, float] | None = None,
+    parts: tuple[float, float] | None = None,
     extrapolated: bool = False,
     pairs_per_second: float | None = None,
 ) -> dict[str, Any]:
     """Return what an efficiency record says about the full evaluation."""
-    images, texts, ranking = parts or (seconds / 2, seconds / 4, seconds / 4)
+    encoding, ranking = parts or (seconds * 0.75, seconds * 0.25)
     return {
         "seconds": seconds,
         "repeats": [seconds - spread, seconds, seconds + spread],
         "extrapolated": extrapolated,
         "images": IMAGES,
         "captions": CAPTIONS,
-        "parts": {"images": images, "texts": texts, "ranking": ranking},
+        "parts": {"encoding": encoding, "ranking": ranking},
         "pairs_per_second": pairs_per_second,
     }
 

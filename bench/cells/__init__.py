@@ -1,0 +1,1 @@
+"""One module a kind of cell: training, accuracy, efficiency, latency."""

@@ -1,0 +1,225 @@
+"""An accuracy cell: R@K of one trained system on the test split, with every query's rank."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from cookie.encoding import Embeddings, encode_corpus
+from torch import Tensor
+
+from baselines.pair_scoring import Direction, score_matrix, score_rows
+from baselines.pair_states import Prepared, prepare_corpus
+from baselines.two_stage import rerank, scatter_scores
+from bench.cells.floor import floor_metrics
+from bench.systems import systems
+from bench.workshop import Workshop
+from cookie.interfaces import (
+    Corpus,
+    DualEncoder,
+    ImageState,
+    IndexArray,
+    PairScorer,
+    TextState,
+)
+from cookie.retrieval import (
+    DirectionMetrics,
+    RetrievalMetrics,
+    direction_metrics,
+    evaluate,
+    evaluate_scores,
+    topk,
+)
+from cookie.retrieval.positives import image_positives
+
+PROBE_PAIRS = 20_000
+"""Pairs that are scored to learn the rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Queries of both directions to be answered against the full gallery.
+
+    Attributes:
+        images: (Q,) image queries. captions: (Q,) caption queries; both ascending.
+        whole: whether these are all there are.
+    """
+
+    images: IndexArray
+    captions: IndexArray
+    whole: bool
+
+
+def run(
+    workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Evaluate ``system`` on the test split."""
+    metrics, sampled = _FAMILIES[systems[system].family](workshop, system, seed, protocol)
+    corpus = workshop.corpora()["test"]
+    values = {
+        "metrics": metrics.to_dict(),
+        "sampled": sampled,
+        "gallery": {"images": corpus.image_count, "captions": len(corpus.captions)},
+        "queries": {"i2t": len(metrics.i2t.ranks), "t2i": len(metrics.t2i.ranks)},
+    }
+    return values, samples(metrics, corpus.caption_image)
+
+
+def samples(metrics: RetrievalMetrics, caption_image: IndexArray) -> dict[str, Any]:
+    """Return every query with the image that it belongs to and the rank of its first answer."""
+    owners = {"i2t": metrics.i2t.queries, "t2i": caption_image[metrics.t2i.queries]}
+    return {
+        name: {
+            "query": found.queries.tolist(),
+            "image": owners[name].tolist(),
+            "rank": found.ranks.tolist(),
+        }
+        for name, found in (("i2t", metrics.i2t), ("t2i", metrics.t2i))
+    }
+
+
+Evaluated = tuple[RetrievalMetrics, bool]
+
+
+def _floor(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
+    return floor_metrics(workshop), False
+
+
+def _dual(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
+    encoder = cast(DualEncoder, workshop.trained(systems[system].parts[0], seed))
+    corpus = workshop.corpora()["test"]
+    found = encode_corpus(encoder, corpus)
+    return evaluate(found.images, found.captions, corpus.caption_image), False
+
+
+def _pair(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
+    scorer, corpus, states = prepared(workshop, systems[system].parts[0], seed)
+    rate = pair_rate(scorer, states, protocol["sample_seed"])
+    total = corpus.image_count * len(corpus.captions)
+    if total / rate <= protocol["seconds"]:
+        scores = score_matrix(scorer, *states, progress=True)
+        return evaluate_scores(scores, corpus.caption_image), False
+    affordable = rate * protocol["seconds"]
+    sample = draw(corpus, affordable, _pairs_of_all(corpus), protocol["sample_seed"])
+    return _sampled(scorer, corpus, states, sample), True
+
+
+def _pairs_of_all(corpus: Corpus) -> tuple[int, int]:
+    """Return the pairs of one image query and of one caption query against the full gallery."""
+    return len(corpus.captions), corpus.image_count
+
+
+def _sampled(
+    scorer: PairScorer, corpus: Corpus, states: Prepared, sample: Sample
+) -> RetrievalMetrics:
+    i2t = score_rows(scorer, *states, sample.images, "i2t", progress=True)
+    t2i = score_rows(scorer, *states, sample.captions, "t2i", progress=True)
+    return _metrics(corpus, sample, i2t, t2i)
+
+
+def _metrics(corpus: Corpus, sample: Sample, i2t: Tensor, t2i: Tensor) -> RetrievalMetrics:
+    """Return the metrics of a sample's scores against the full gallery, queries by their rows."""
+    truth = image_positives(corpus.caption_image, corpus.image_count).select(sample.images)
+    owners = corpus.caption_image[sample.captions]
+    return RetrievalMetrics(
+        named(direction_metrics(i2t, truth), sample.images),
+        named(direction_metrics(t2i, owners), sample.captions),
+    )
+
+
+def named(metrics: DirectionMetrics, queries: IndexArray) -> DirectionMetrics:
+    """Return ``metrics`` with the queries' rows in the data set, not in the sample."""
+    return dataclasses.replace(metrics, queries=queries[metrics.queries])
+
+
+def _two_stage(
+    workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+) -> Evaluated:
+    dual, single = systems[system].parts
+    encoder = cast(DualEncoder, workshop.trained(dual, seed))
+    embeddings = encode_corpus(encoder, workshop.corpora()["test"])
+    scorer, corpus, states = prepared(workshop, single, seed)
+    affordable = pair_rate(scorer, states, protocol["sample_seed"]) * protocol["seconds"]
+    size = protocol["shortlist"]
+    sample = draw(corpus, affordable, (size, size), protocol["sample_seed"])
+    i2t = _reranked(scorer, states, embeddings, sample.images, size, "i2t")
+    t2i = _reranked(scorer, states, embeddings, sample.captions, size, "t2i")
+    return _metrics(corpus, sample, i2t, t2i), not sample.whole
+
+
+def _reranked(
+    scorer: PairScorer,
+    states: Prepared,
+    embeddings: Embeddings,
+    asked: IndexArray,
+    size: int,
+    direction: Direction,
+) -> Tensor:
+    """Return (Q, G) scores of the shortlisted pairs of the queries ``asked``, -inf elsewhere."""
+    images, texts = states
+    rows = torch.from_numpy(asked).to(images.tokens.device)
+    if direction == "i2t":
+        first = topk(embeddings.images[asked], embeddings.captions, size)
+        images = ImageState(images.tokens[rows])
+        gallery = len(embeddings.captions)
+    else:
+        first = topk(embeddings.captions[asked], embeddings.images, size)
+        texts = TextState(texts.tokens[rows], texts.mask[rows])
+        gallery = len(embeddings.images)
+    found = rerank(scorer, images, texts, first, direction, progress=True)
+    return scatter_scores(found, gallery)
+
+
+_FAMILIES: Mapping[str, Callable[[Workshop, str, int, Mapping[str, Any]], Evaluated]] = {
+    "floor": _floor,
+    "dual": _dual,
+    "pair": _pair,
+    "two-stage": _two_stage,
+}
+
+
+def prepared(workshop: Workshop, part: str, seed: int) -> tuple[PairScorer, Corpus, Prepared]:
+    """Return a trained pair scorer, the test split as it reads it, and its prepared states."""
+    module = workshop.trained(part, seed)
+    corpus = workshop.corpora(getattr(module, "text_layers", None))["test"]
+    scorer = cast(PairScorer, module)
+    return scorer, corpus, prepare_corpus(scorer, corpus)
+
+
+def pair_rate(scorer: PairScorer, states: Prepared, seed: int) -> float:
+    """Return pairs a second on a random sample of captions, after a warm-up."""
+    images, captions = len(states.images.tokens), len(states.texts.tokens)
+    asked = min(captions, max(1, PROBE_PAIRS // images))
+    chosen = np.random.default_rng(seed).permutation(captions)[:asked]
+    score_rows(scorer, *states, chosen[: max(1, asked // 10)], "t2i")
+    started = time.perf_counter()
+    scores = score_rows(scorer, *states, chosen, "t2i")
+    scores.sum().item()  # waits for the device
+    return scores.numel() / (time.perf_counter() - started)
+
+
+def draw(corpus: Corpus, affordable: float, pairs: tuple[int, int], seed: int) -> Sample:
+    """Return all queries, or a random sample whose pairs are ``affordable``, half a direction.
+
+    A larger sample contains a smaller one, so runs of different speed share their queries.
+
+    Args:
+        corpus: the split.
+        affordable: pairs that may be scored.
+        pairs: of one image query, of one caption query.
+        seed: of the draw.
+    """
+    counts = corpus.image_count, len(corpus.captions)
+    if counts[0] * pairs[0] + counts[1] * pairs[1] <= affordable:
+        return Sample(np.arange(counts[0]), np.arange(counts[1]), whole=True)
+    generator = np.random.default_rng(seed)
+    images, captions = (
+        np.sort(generator.permutation(count)[: max(2, int(affordable / 2 / each))])
+        for count, each in zip(counts, pairs, strict=True)
+    )
+    return Sample(images, captions, whole=len(images) + len(captions) == sum(counts))

@@ -1,0 +1,192 @@
+"""The time of a full evaluation: all images x all captions, both directions.
+
+From pixels and token ids with the weights loaded. Where scoring all pairs does not fit, a random
+part of them is timed and the rest extrapolated, and marked so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+from cookie.encoding import encode_corpus
+
+from baselines.pair_scoring import score_list, score_matrix, score_rows
+from baselines.pair_states import Prepared, naive_scores, prepare_corpus
+from bench.measure.timer import Timer, timer_for
+from bench.systems import systems
+from bench.workshop import Workshop
+from cookie.interfaces import Corpus, DualEncoder, PairScorer
+from cookie.retrieval import evaluate, evaluate_scores, topk
+
+REPEAT_SECONDS = 30.0
+"""Evaluations are repeated, twice to five times, until they have taken this long."""
+WHOLE_SECONDS = {"cpu": 60.0, "cuda": 600.0}
+"""All pairs are scored where that takes no longer."""
+PART_SECONDS = 4.0
+"""Length of each timed part, where not all pairs are scored."""
+PARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FullEvaluation:
+    """What a full evaluation takes.
+
+    Attributes:
+        encoding: seconds that grow with the number of items: encoders, preparation.
+        ranking: seconds of each repeat that grow with the number of pairs.
+        pairs_per_second: of a pair scorer; None for a dual encoder.
+        extrapolated: whether ``ranking`` is extrapolated from a part of the pairs.
+        encodings: seconds of each repeat, where encoding was repeated as well.
+    """
+
+    encodings: Sequence[float]
+    rankings: Sequence[float]
+    pairs_per_second: float | None = None
+    extrapolated: bool = False
+
+    def to_dict(self, corpus: Corpus) -> dict[str, Any]:
+        """Return plain numbers; ``parts`` and ``seconds`` are medians over the repeats."""
+        encoding, ranking = float(np.median(self.encodings)), float(np.median(self.rankings))
+        count = max(len(self.encodings), len(self.rankings))
+        repeats = np.resize(self.encodings, count) + np.resize(self.rankings, count)
+        return {
+            "seconds": encoding + ranking,
+            "repeats": repeats.tolist(),
+            "extrapolated": self.extrapolated,
+            "images": corpus.image_count,
+            "captions": len(corpus.captions),
+            "parts": {"encoding": encoding, "ranking": ranking},
+            "pairs_per_second": self.pairs_per_second,
+        }
+
+
+def full_evaluation(
+    workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Measure a system's full evaluation of the test split."""
+    spec = systems[system]
+    modules = [workshop.trained(part, seed) for part in spec.parts]
+    corpus, timer = workshop.test_pixels, timer_for(workshop.device)
+    if not spec.cached:
+        found = _naive(cast(PairScorer, modules[0]), corpus, timer)
+    elif spec.family == "dual":
+        found = _dual(cast(DualEncoder, modules[0]), corpus, timer)
+    elif spec.family == "pair":
+        whole = WHOLE_SECONDS[workshop.device.type]
+        found = _pair(cast(PairScorer, modules[0]), corpus, timer, whole)
+    else:
+        dual, pair = cast(DualEncoder, modules[0]), cast(PairScorer, modules[1])
+        found = _two_stage(dual, pair, corpus, timer, protocol["shortlist"])
+    return found.to_dict(corpus)
+
+
+def _dual(encoder: DualEncoder, corpus: Corpus, timer: Timer) -> FullEvaluation:
+    encodings, rankings, started = list[float](), list[float](), time.perf_counter()
+    while len(encodings) < 2 or _more(len(encodings), started):
+        seconds, found = timed(timer, lambda: encode_corpus(encoder, corpus))
+        encodings.append(seconds)
+        rank = partial(evaluate, found.images, found.captions, corpus.caption_image)
+        rankings.append(timer.seconds(rank))
+    return FullEvaluation(encodings, rankings)
+
+
+def _more(done: int, started: float) -> bool:
+    return done < 5 and time.perf_counter() - started < REPEAT_SECONDS
+
+
+def timed(timer: Timer, run: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the seconds of one call of ``run`` and what it returned."""
+    kept: list[Any] = []
+    return timer.seconds(lambda: kept.append(run())), kept[0]
+
+
+def _pair(scorer: PairScorer, corpus: Corpus, timer: Timer, whole_seconds: float) -> FullEvaluation:
+    encoding, states = timed(timer, lambda: prepare_corpus(scorer, corpus))
+    pairs = corpus.image_count * len(corpus.captions)
+    rates = pair_rates(scorer, states, timer)
+    rate = float(np.median(rates))
+    if pairs / rate > whole_seconds:
+        return FullEvaluation([encoding], [pairs / each for each in rates], rate, extrapolated=True)
+    scoring, scores = timed(timer, lambda: score_matrix(scorer, *states, progress=True))
+    ranking = timer.seconds(lambda: evaluate_scores(scores, corpus.caption_image))
+    return FullEvaluation([encoding], [scoring + ranking], pairs / scoring)
+
+
+def pair_rates(scorer: PairScorer, states: Prepared, timer: Timer) -> list[float]:
+    """Return pairs a second on random captions with all images, one rate a part."""
+    images, captions = len(states.images.tokens), len(states.texts.tokens)
+    order = np.random.default_rng(0).permutation(captions)
+    probe = order[: max(1, 4096 // images)]
+    score_rows(scorer, *states, probe[:1], "t2i")  # set-up
+    seconds = timer.seconds(lambda: score_rows(scorer, *states, probe, "t2i"))
+    asked = int(np.clip(PART_SECONDS / seconds * len(probe), 1, captions))
+    parts = [np.sort(np.roll(order, part * asked)[:asked]) for part in range(PARTS)]
+    return [
+        images * asked / timer.seconds(partial(score_rows, scorer, *states, part, "t2i"))
+        for part in parts
+    ]
+
+
+def _two_stage(
+    dual: DualEncoder, scorer: PairScorer, corpus: Corpus, timer: Timer, shortlist: int
+) -> FullEvaluation:
+    """Shortlists of both directions are made in full; re-ranking them is timed in part."""
+    encoding, found = timed(timer, lambda: encode_corpus(dual, corpus))
+    preparing, states = timed(timer, lambda: prepare_corpus(scorer, corpus))
+    first, i2t = timed(timer, lambda: topk(found.images, found.captions, shortlist))
+    second, t2i = timed(timer, lambda: topk(found.captions, found.images, shortlist))
+    images = np.repeat(np.arange(corpus.image_count), i2t.indices.shape[1])
+    captions = np.repeat(np.arange(len(corpus.captions)), t2i.indices.shape[1])
+    pairs = np.stack(
+        [
+            np.concatenate([images, t2i.indices.cpu().numpy().ravel()]),
+            np.concatenate([i2t.indices.cpu().numpy().ravel(), captions]),
+        ]
+    )
+    rates, whole = list_rates(scorer, states, pairs, timer)
+    rankings = [first + second + pairs.shape[1] / rate for rate in rates]
+    rate = float(np.median(rates))
+    return FullEvaluation([encoding + preparing], rankings, rate, extrapolated=not whole)
+
+
+def list_rates(
+    scorer: PairScorer, states: Prepared, pairs: np.ndarray[Any, Any], timer: Timer
+) -> tuple[list[float], bool]:
+    """Return pairs a second on random parts of ``pairs`` (2, P), and whether all were scored."""
+    order = np.random.default_rng(0).permutation(pairs.shape[1])
+
+    def seconds(rows: np.ndarray[Any, Any]) -> float:
+        return timer.seconds(lambda: score_list(scorer, *states, *pairs[:, rows]))
+
+    probe = order[:4096]
+    seconds(probe[:64])  # set-up
+    asked = int(np.clip(PART_SECONDS / seconds(probe) * len(probe), 1, len(order)))
+    if asked * PARTS >= len(order):
+        return [len(order) / seconds(order)], True
+    return [asked / seconds(np.roll(order, part * asked)[:asked]) for part in range(PARTS)], False
+
+
+def _naive(scorer: PairScorer, corpus: Corpus, timer: Timer) -> FullEvaluation:
+    """One random image with a few random captions at a time, until there is enough."""
+    rates = naive_rates(scorer, corpus, timer)
+    pairs = corpus.image_count * len(corpus.captions)
+    return FullEvaluation(
+        [0.0], [pairs / rate for rate in rates], float(np.median(rates)), extrapolated=True
+    )
+
+
+def naive_rates(scorer: PairScorer, corpus: Corpus, timer: Timer, each: int = 16) -> list[float]:
+    """Return pairs a second of the plain loop, one rate an image with ``each`` captions."""
+    draws = np.random.default_rng(0)
+    rates, started = list[float](), time.perf_counter()
+    while len(rates) < PARTS or time.perf_counter() - started < PART_SECONDS:
+        image = corpus.images(draws.integers(corpus.image_count, size=1))
+        texts = corpus.texts(draws.integers(len(corpus.captions), size=each))
+        seconds = timer.seconds(partial(naive_scores, scorer, image, texts))
+        rates.append(each / seconds)
+    return rates[1:]

@@ -1,0 +1,76 @@
+"""The latency cell: one text query against a prepared gallery, all systems in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+from bench.measure.latency import InterleavedSamples, measure_interleaved
+from bench.measure.percentiles import required_samples, summary
+from bench.servers import Queries, make_server
+from bench.workshop import Workshop
+from cookie.interfaces import Searcher
+
+SLOW_SECONDS = 0.1
+"""Median above which a system is left out of the long run that a p99 needs."""
+BUDGET_SECONDS = 30.0
+"""For each of the two runs."""
+
+
+def run(
+    workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Measure all systems in turns; then the fast ones alone, long enough for a p99."""
+    corpus = workshop.test_pixels
+    queries, runs = Queries(corpus), {}
+    for name in protocol["systems"]:
+        server = make_server(workshop, name, seed, protocol["shortlist"])
+        server.index(corpus)
+        runs[name] = asking(server, queries, protocol["neighbors"])
+    together = measure_interleaved(
+        runs, rounds=60, device=workshop.device, time_budget_s=BUDGET_SECONDS
+    )
+    fast = {name: ask for name, ask in runs.items() if _median(together, name) <= SLOW_SECONDS}
+    long = _long_run(fast, workshop) if fast else None
+    return _values(together, long, corpus.image_count), _raw(together, long)
+
+
+def asking(server: Searcher, queries: Queries, neighbors: int) -> Callable[[], object]:
+    """Return a call that answers the next query; every server gets the same sequence."""
+    turns = count()
+    return lambda: server.search(queries.one(next(turns)), neighbors)
+
+
+def _median(found: InterleavedSamples, name: str) -> float:
+    return found.samples[name].median
+
+
+def _long_run(runs: Mapping[str, Callable[[], object]], workshop: Workshop) -> InterleavedSamples:
+    rounds = required_samples(0.99)
+    return measure_interleaved(
+        runs, rounds=rounds, device=workshop.device, time_budget_s=BUDGET_SECONDS
+    )
+
+
+def _values(
+    together: InterleavedSamples, long: InterleavedSamples | None, gallery: int
+) -> dict[str, Any]:
+    """Each system's percentiles from its longest run, and the paired ratios of the common one."""
+    best = {**together.samples, **(long.samples if long else {})}
+    names = list(together.samples)
+    return {
+        "gallery": gallery,
+        "systems": {name: summary(found.seconds) for name, found in best.items()},
+        "ratios": [
+            together.ratio(one, other).to_dict() for one in names for other in names if one != other
+        ],
+    }
+
+
+def _raw(together: InterleavedSamples, long: InterleavedSamples | None) -> dict[str, Any]:
+    runs = {"together": together} | ({"long": long} if long else {})
+    return {
+        run: {name: list(found.seconds) for name, found in samples.samples.items()}
+        for run, samples in runs.items()
+    }

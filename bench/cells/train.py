@@ -1,0 +1,98 @@
+"""A training cell: one system, one seed, best weights on the validation split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+from cookie.encoding import encode_corpus
+from torch import nn
+
+from baselines.pair_scoring import score_rows
+from baselines.pair_states import prepare_corpus
+from bench.systems import systems
+from bench.workshop import Workshop
+from cookie.interfaces import Corpus, DualEncoder, IndexArray, PairScorer
+from cookie.retrieval import direction_metrics, evaluate
+from cookie.retrieval.positives import image_positives
+from cookie.training.trainer import train
+
+Validate = Callable[[nn.Module], float]
+
+
+def run(
+    workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Train ``system``; go on from its checkpoint where there is one."""
+    module = workshop.untrained(system, seed)
+    corpora = workshop.corpora(getattr(module, "text_layers", None))
+    result = train(
+        module,
+        corpora["train"],
+        workshop.config,
+        seed=seed,
+        device=workshop.device,
+        run_dir=workshop.run_dir(system, seed),
+        validate=validation(systems[system].family, corpora["val"], workshop),
+    )
+    values = {
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "wait_seconds": result.wait_seconds,
+        "samples_per_second": result.samples_per_second,
+        "best_step": result.best_step,
+        "best_validation": result.best_score,
+        "batch_size": workshop.config.train.batch_size,
+        **parameters(module),
+    }
+    return values, {}
+
+
+def parameters(module: nn.Module) -> dict[str, int]:
+    """Return how many parameters there are and how many of them learn."""
+    found = list(module.parameters())
+    return {
+        "parameters": sum(p.numel() for p in found),
+        "trainable_parameters": sum(p.numel() for p in found if p.requires_grad),
+    }
+
+
+def validation(family: str, corpus: Corpus, workshop: Workshop) -> Validate:
+    """Return the score that chooses the best weights: RSUM on the validation split.
+
+    A dual encoder answers every query. A pair scorer answers a fixed random sample of captions
+    and, for about as many pairs, of images, each against the full gallery.
+    """
+    if family == "dual":
+        return lambda module: _rsum(cast(DualEncoder, module), corpus)
+    sample = validation_sample(corpus, workshop.config.train.validation_queries)
+    return lambda module: _sampled_rsum(cast(PairScorer, module), corpus, sample)
+
+
+def validation_sample(corpus: Corpus, queries: int) -> tuple[IndexArray, IndexArray]:
+    """Return image and caption queries, always the same ones for a corpus."""
+    captions, images = len(corpus.captions), corpus.image_count
+    generator = np.random.default_rng(0)
+    asked = min(queries, captions)
+    shown = min(images, max(1, round(asked * images / captions)))
+    image_queries = np.sort(generator.permutation(images)[:shown])
+    return image_queries, np.sort(generator.permutation(captions)[:asked])
+
+
+def _rsum(encoder: DualEncoder, corpus: Corpus) -> float:
+    found = encode_corpus(encoder, corpus)
+    return evaluate(found.images, found.captions, corpus.caption_image).rsum
+
+
+def _sampled_rsum(
+    scorer: PairScorer, corpus: Corpus, sample: tuple[IndexArray, IndexArray]
+) -> float:
+    states = prepare_corpus(scorer, corpus, progress=False)
+    images, captions = sample
+    owner = corpus.caption_image
+    truth = image_positives(owner, corpus.image_count).select(images)
+    i2t = score_rows(scorer, *states, images, "i2t")
+    t2i = score_rows(scorer, *states, captions, "t2i")
+    found = direction_metrics(i2t, truth), direction_metrics(t2i, owner[captions])
+    return sum(sum(metrics.recall.values()) for metrics in found)

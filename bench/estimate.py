@@ -1,0 +1,151 @@
+"""How long cells will take: as long as last time, else a rough count of their arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from bench.cells.full_evaluation import PART_SECONDS, PARTS, REPEAT_SECONDS
+from bench.cells.latency import BUDGET_SECONDS
+from bench.layout import duration
+from bench.measure.peaks import matmul_peak
+from bench.records import Cell, read
+from bench.runner import Runner
+from bench.systems import systems
+from cookie.config import Config
+from cookie.errors import DataError
+
+REACHED = 0.2
+"""Share of the matrix product peak that training and scoring are taken to reach."""
+CAPTION_TOKENS = 14
+START_SECONDS = 20.0
+"""A fresh process for the memory, and what cannot be counted."""
+BACKBONE_FLOPS = {"tf_efficientnet_lite0": 0.8e9, "resnet101": 15.7e9}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A cell of the plan.
+
+    Attributes:
+        seconds: expected, or what a finished one took. source: what the expectation rests on.
+    """
+
+    cell: Cell
+    finished: bool
+    seconds: float
+    source: str
+
+    def __str__(self) -> str:
+        state = "finished" if self.finished else self.source
+        return f"{self.cell!s:<40} {duration(self.seconds):>10}  {state}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "cell": str(self.cell),
+            "finished": self.finished,
+            "seconds": self.seconds,
+            "source": self.source,
+        }
+
+
+def estimates(runner: Runner, cells: Sequence[Cell]) -> list[Estimate]:
+    """Return an estimate for every cell, in order."""
+    model = CostModel(runner)
+    return [_estimate(runner, model, cell, cells) for cell in cells]
+
+
+def _estimate(runner: Runner, model: CostModel, cell: Cell, cells: Sequence[Cell]) -> Estimate:
+    finished = runner.finished(cell, cells)
+    if finished and not runner.options.force:
+        return Estimate(cell, finished=True, seconds=finished.seconds, source="")
+    try:
+        before = read(runner.store.path(cell))
+    except (OSError, DataError):
+        return Estimate(cell, finished=False, seconds=model.seconds(cell, cells), source="rough")
+    return Estimate(cell, finished=False, seconds=before.seconds, source="as recorded")
+
+
+class CostModel:
+    """Seconds from floating point operations and this machine's matrix products."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.config: Config = runner.workshop.config
+
+    @cached_property
+    def rate(self) -> float:
+        """FLOPs a second that are taken to be reached."""
+        device = self.runner.workshop.device
+        size = 8192 if device.type == "cuda" else 1024
+        precision = torch.bfloat16 if device.type == "cuda" else torch.float32
+        return REACHED * matmul_peak(device, precision, size)
+
+    def seconds(self, cell: Cell, cells: Sequence[Cell]) -> float:
+        """Return the expected seconds of a cell."""
+        if cell.kind == "train":
+            return self._train(cell.system)
+        if cell.kind == "accuracy":
+            return self._accuracy(cell.system)
+        if cell.kind == "efficiency":
+            return self._efficiency(cell.system)
+        systems_timed = sum(other.kind == "efficiency" for other in cells)
+        return 2 * BUDGET_SECONDS + systems_timed * self._encoding()
+
+    def _train(self, system: str) -> float:
+        settings = self.config.train
+        item = self._image(training=True) + self._caption()
+        if systems[system].family == "pair":
+            item += 3 * self._pair()  # the positive and two negatives
+        else:
+            item *= 2  # second views
+        return 3 * settings.steps * settings.batch_size * item / self.rate
+
+    def _accuracy(self, system: str) -> float:
+        images, captions = self._counts()
+        pairs = {"pair": images * captions, "two-stage": 16 * (images + captions)}
+        scoring = pairs.get(systems[system].family, 0) * self._pair() / self.rate
+        return self._encoding() + min(self.runner.options.accuracy_seconds, scoring)
+
+    def _efficiency(self, system: str) -> float:
+        if systems[system].family == "dual":
+            return START_SECONDS + max(REPEAT_SECONDS, 2 * self._encoding()) + self._encoding()
+        return START_SECONDS + 2 * PARTS * PART_SECONDS + 2 * self._encoding()
+
+    def _encoding(self) -> float:
+        images, captions = self._counts()
+        return (images * self._image() + captions * self._caption()) / self.rate
+
+    def _counts(self) -> tuple[int, int]:
+        """Return the images and captions of the test split, as far as they are used."""
+        split, limit = self.runner.workshop.dataset.split("test"), self.runner.workshop.setup.limit
+        images = len(split) if limit is None else min(limit, len(split))
+        return images, round(len(split.captions) * images / len(split))
+
+    def _image(self, *, training: bool = False) -> float:
+        """FLOPs of an image; a frozen backbone's output is cached in training."""
+        vision = self.config.vision
+        if training and self.config.regime == "frozen":
+            return 0.0
+        convolutions = 2 * 9 * vision.width**2 * vision.grid**2 * 3
+        return float(BACKBONE_FLOPS.get(vision.name, convolutions))
+
+    def _caption(self) -> float:
+        text = self.config.text
+        return CAPTION_TOKENS * text.layers * _layer(text.width, text.mlp_width)
+
+    def _pair(self) -> float:
+        """FLOPs of a pair in the joint layers."""
+        text, joint = self.config.text, self.config.joint
+        tokens = CAPTION_TOKENS + joint.grid**2
+        return tokens * joint.layers * _layer(text.width, text.mlp_width)
+
+
+def _layer(width: int, mlp_width: int) -> float:
+    """FLOPs a token of a transformer layer: four projections and two of the perceptron."""
+    return 2.0 * (4 * width**2 + 2 * width * mlp_width)

@@ -1,0 +1,181 @@
+"""Runs cells in order, keeps what is finished, and writes each record as soon as it exists."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from bench.cells import accuracy, efficiency, latency, train
+from bench.environment import machine_state
+from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
+from bench.systems import SHORTLIST, systems
+from bench.workshop import Workshop
+from cookie.errors import UserError
+from cookie.files import home
+from cookie.training.checkpoint import read_facts
+from cookie.training.trainer import BEST
+
+NEIGHBORS = 10
+"""Answers a query asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run measures.
+
+    Attributes:
+        accuracy_seconds: for the scores of one system; what does not fit is sampled.
+        force: whether to run finished cells again.
+    """
+
+    accuracy_seconds: float = 150.0
+    force: bool = False
+
+
+class Result(NamedTuple):
+    """What a cell found out: results, and raw samples."""
+
+    values: Mapping[str, Any]
+    samples: Mapping[str, Any]
+
+
+class CellRunner(Protocol):
+    """A kind of cell."""
+
+    def __call__(
+        self, workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Do the cell's work and return its values and raw samples."""
+        ...
+
+
+RUNNERS: Mapping[Kind, CellRunner] = {
+    "train": train.run,
+    "accuracy": accuracy.run,
+    "efficiency": efficiency.run,
+    "latency": latency.run,
+}
+
+
+class Runner:
+    """Runs the cells of one section into one results folder."""
+
+    def __init__(self, workshop: Workshop, results: Path, options: RunOptions) -> None:
+        self.workshop = workshop
+        self.options = options
+        ledger = Ledger(home() / "finished")
+        self.store = RecordStore(results, workshop.dataset.name, workshop.section, ledger)
+
+    def run(self, cells: Sequence[Cell]) -> int:
+        """Run what is not finished; return how many cells that were."""
+        ran = 0
+        for number, cell in enumerate(cells, 1):
+            if not self.options.force and self.finished(cell, cells):
+                continue
+            print(f"[{number}/{len(cells)}] {cell}", file=sys.stderr, flush=True)
+            self._run(cell, cells)
+            ran += 1
+        return ran
+
+    def finished(self, cell: Cell, cells: Sequence[Cell]) -> Record | None:
+        """Return the record of a cell that was finished here with the same makings."""
+        return self.store.finished(cell, self.stamp(cell, cells))
+
+    def _run(self, cell: Cell, cells: Sequence[Cell]) -> None:
+        if cell.kind == "train" and self.options.force:
+            shutil.rmtree(self.workshop.run_dir(cell.system, cell.seed), ignore_errors=True)
+        before, started = machine_state(self.workshop.device).to_dict(), time.perf_counter()
+        protocol = self.protocol(cell, cells)
+        values, samples = RUNNERS[cell.kind](self.workshop, cell.system, cell.seed, protocol)
+        seconds = time.perf_counter() - started
+        self.store.write(self._record(cell, cells, Result(values, samples), seconds, before))
+        gc.collect()
+        if self.workshop.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _record(
+        self,
+        cell: Cell,
+        cells: Sequence[Cell],
+        result: Result,
+        seconds: float,
+        before: Mapping[str, Any],
+    ) -> Record:
+        workshop = self.workshop
+        after = machine_state(workshop.device).to_dict()
+        return Record(
+            cell=cell,
+            stamp=self.stamp(cell, cells),
+            regime=workshop.config.regime,
+            config=workshop.config.to_dict(),
+            dataset_facts=workshop.dataset.facts(),
+            hardware={"slug": workshop.section.hardware, "description": self._hardware()},
+            environment=workshop.environment | {"before": before, "after": after},
+            values=result.values,
+            samples=result.samples,
+            seconds=seconds,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _hardware(self) -> str:
+        """Describe the machine in words."""
+        facts = self.workshop.environment
+        cpu = f"{facts['cores']} cores of {facts['cpu']}"
+        return f"{facts['gpu']} ({cpu})" if facts["gpu"] else cpu
+
+    def stamp(self, cell: Cell, cells: Sequence[Cell]) -> Stamp:
+        """Return what a record has to agree with to be the cell's."""
+        dataset = self.workshop.dataset
+        return Stamp(
+            dataset=dataset.name,
+            dataset_sha256=dataset.sha256,
+            preset=self.workshop.setup.preset,
+            config_digest=self.workshop.config.digest(),
+            protocol=self.protocol(cell, cells),
+        )
+
+    def protocol(self, cell: Cell, cells: Sequence[Cell]) -> dict[str, Any]:
+        """Return the choices that decide a cell's result besides configuration and data.
+
+        Of accuracy the hash of the weights is one: after another training it is stale.
+        """
+        common = {"limit": self.workshop.setup.limit}
+        timed = [c.system for c in cells if c.kind == "efficiency"]
+        timed = [name for name in timed if "latency" in systems[name].kinds]
+        own: Mapping[Kind, Mapping[str, Any]] = {
+            "train": {"weights": self._weights((cell.system,), cell.seed)},
+            "accuracy": {
+                "weights": self._weights(_parts(cell.system), cell.seed),
+                "seconds": self.options.accuracy_seconds,
+                "sample_seed": 0,
+                "shortlist": SHORTLIST,
+            },
+            "efficiency": {"neighbors": NEIGHBORS, "shortlist": SHORTLIST},
+            "latency": {"neighbors": NEIGHBORS, "shortlist": SHORTLIST, "systems": timed},
+        }
+        return {**common, **own[cell.kind]}
+
+    def _weights(self, parts: Sequence[str], seed: int) -> list[str | None]:
+        """Return the hash of each part's best weights, None where it is not trained here."""
+        return [_weights_digest(self.workshop.run_dir(part, seed)) for part in parts]
+
+
+def _parts(system: str) -> tuple[str, ...]:
+    return () if system == EVERY_SYSTEM else systems[system].parts
+
+
+def _weights_digest(folder: Path) -> str | None:
+    try:
+        facts = read_facts(folder, BEST)
+    except UserError:
+        return None
+    return str(facts["sha256"])

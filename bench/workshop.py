@@ -1,0 +1,188 @@
+"""Everything a cell works with, made once and only when asked for: data, models, corpora."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.environment import environment, hardware_slug
+from bench.records import Section
+from bench.systems import systems
+from cookie.config import Config, preset
+from cookie.data.corpus import PixelCorpus
+from cookie.data.dataset import RetrievalDataset, load_dataset
+from cookie.data.pixels import open_pixels
+from cookie.data.tokenizer import Tokenizer
+from cookie.errors import UserError
+from cookie.features import build_corpora
+from cookie.files import home
+from cookie.interfaces import Corpus, ImageBatch, IndexArray, TextBatch, TextView
+from cookie.training.checkpoint import load_weights
+from cookie.training.trainer import BEST
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What fixes a section; picklable, so that a fresh process can make the same workshop.
+
+    Attributes:
+        dataset: name. preset: name. device: ``cpu``, ``cuda`` or ``cuda:N``.
+        data_root: where data sets lie, None for the default.
+        limit: test images that are used, None for all.
+    """
+
+    dataset: str
+    preset: str
+    device: str
+    data_root: Path | None = None
+    limit: int | None = None
+
+
+def resolve_device(name: str) -> str:
+    """Return the device meant by ``name``; ``auto`` is the GPU where there is one.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise UserError(f"Unknown device '{name}': use auto, cpu, cuda or cuda:N.") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError("There is no CUDA device here: use --device cpu or auto.")
+    return name
+
+
+def resolve_config(name: str, device: str) -> Config:
+    """Return the preset as this device runs it: a GPU fine-tunes what a CPU keeps frozen."""
+    config = preset(name)
+    if config.regime == "frozen" and torch.device(device).type == "cuda":
+        return dataclasses.replace(config, regime="finetune")
+    return config
+
+
+class Workshop:
+    """The makings of one section's cells."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.device = torch.device(setup.device)
+        self.config = resolve_config(setup.preset, setup.device)
+        self.cache = home() / "cache"
+        self._corpora: dict[int | None, dict[str, Corpus]] = {}
+
+    @cached_property
+    def section(self) -> Section:
+        """Where the records belong."""
+        slug = hardware_slug(self.device)
+        return Section(self.setup.preset, self.config.regime, slug, self.setup.limit)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Hardware, software and commit, read once."""
+        return environment(self.device).to_dict()
+
+    @cached_property
+    def dataset(self) -> RetrievalDataset:
+        """The data set."""
+        return load_dataset(self.setup.dataset, self.setup.data_root, self.setup.preset)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the preset asks for."""
+        if self.config.text.tokenizer == "pretrained":
+            return Tokenizer.pretrained(self.config.text.weights)
+        return Tokenizer.from_captions(self.dataset.split("train").captions)
+
+    def corpora(self, text_layers: int | None = None) -> dict[str, Corpus]:
+        """Return the corpora for training and accuracy; cached features in the frozen regime."""
+        if text_layers not in self._corpora:
+            made = build_corpora(
+                self.dataset,
+                self.config,
+                self.tokenizer,
+                device=self.device,
+                cache_dir=self.cache,
+                text_layers=text_layers,
+            )
+            self._corpora[text_layers] = made | {"test": self._limited(made["test"])}
+        return self._corpora[text_layers]
+
+    @cached_property
+    def test_pixels(self) -> Corpus:
+        """The test split as pixels and token ids, as a server meets it."""
+        split = self.dataset.split("test")
+        pixels = open_pixels(self.dataset, "test", self.config.vision.image_size, self.cache)
+        corpus = PixelCorpus(
+            split,
+            pixels,
+            self.tokenizer,
+            max_tokens=self.config.text.max_tokens,
+            augment=self.config.augment,
+            device=self.device,
+        )
+        return self._limited(corpus)
+
+    def _limited(self, corpus: Corpus) -> Corpus:
+        limit = self.setup.limit
+        return corpus if limit is None else FirstImages(corpus, limit)
+
+    def untrained(self, system: str, seed: int) -> nn.Module:
+        """Return the system as it is before training, the same for the same seed."""
+        build = systems[system].build
+        if build is None:
+            raise ValueError(f"{system} is made of trained systems and has no weights of its own")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build(self.config, self.tokenizer.vocabulary_size)
+
+    def run_dir(self, system: str, seed: int) -> Path:
+        """Return where the system is trained."""
+        data = f"{self.dataset.name}-{self.dataset.sha256[:8]}"
+        recipe = f"{self.setup.preset}-{self.config.digest()}"
+        return home() / "runs" / data / recipe / self.section.hardware / f"{system}-seed{seed}"
+
+    def trained(self, system: str, seed: int) -> nn.Module:
+        """Return the system with its best weights, on the device, in eval mode.
+
+        Raises:
+            UserError: it has not been trained here.
+        """
+        module = self.untrained(system, seed)
+        load_weights(self.run_dir(system, seed), BEST, module)
+        return module.to(self.device).eval().requires_grad_(requires_grad=False)
+
+
+class FirstImages:
+    """The first ``limit`` images of a corpus with their captions; itself a ``Corpus``."""
+
+    def __init__(self, corpus: Corpus, limit: int) -> None:
+        self._corpus = corpus
+        self.image_count = min(limit, corpus.image_count)
+        own = corpus.caption_image < self.image_count
+        if not own[: own.sum()].all():
+            raise ValueError("captions have to be in the order of their images")
+        self.caption_image: IndexArray = corpus.caption_image[own]
+        self.captions: Sequence[str] = corpus.captions[: len(self.caption_image)]
+
+    def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
+        """Return the images at ``indices``."""
+        return self._corpus.images(indices, generator)
+
+    def texts(
+        self,
+        indices: IndexArray,
+        generator: torch.Generator | None = None,
+        view: TextView = "mask",
+    ) -> TextBatch:
+        """Return the captions at ``indices``."""
+        return self._corpus.texts(indices, generator, view)
