@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 MAX_PIXELS = 64_000_000
 """Larger images are refused: no photograph of a data set has so many, a decompression bomb does."""
+MAX_BYTES = 256 * 2**20
+"""Larger files are refused for the same reason."""
 
 
 class Container(Protocol):
@@ -37,18 +41,23 @@ class Container(Protocol):
 
 @dataclass
 class Folder:
-    """A folder with image files at any depth."""
+    """A folder with image files at any depth; names begin with the folder's own."""
 
     path: Path
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each image file by its name within."""
-        files = (file for file in self.path.rglob("*") if _is_image(file.name))
-        return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in files}
+        found: dict[str, int] = {}
+        for parent, folders, files in os.walk(self.path, followlinks=True):
+            folders.sort()
+            paths = (Path(parent, file) for file in sorted(files) if _is_image(file))
+            outside = self.path.parent
+            found |= {path.relative_to(outside).as_posix(): path.stat().st_size for path in paths}
+        return found
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
-        return (self.path / name).read_bytes()
+        return (self.path.parent / name).read_bytes()
 
 
 @dataclass
@@ -68,6 +77,10 @@ class Tar:
             raise DataError(
                 f"'{self.path}' is no whole tar file ({error}): get it again."
             ) from None
+        end = self.path.stat().st_size
+        whole = all(file.offset_data + file.size <= end for file in files)
+        if end % tarfile.BLOCKSIZE or not whole:  # tarfile takes some cuts for the end
+            raise DataError(f"'{self.path}' is cut off: get it again.")
         self._members = {file.name: (file.offset_data, file.size) for file in files}
         self._descriptor = os.open(self.path, os.O_RDONLY)
         return {file.name: file.size for file in files}
@@ -106,8 +119,8 @@ class Zip:
             self._archive = zipfile.ZipFile(self.path)
         try:
             return self._archive.read(name)
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError):  # CRC, cut off
-            return b""
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+            raise OSError(str(error)) from None  # a wrong sum, cut off, encrypted
 
     def __del__(self) -> None:
         if self._archive is not None:
@@ -122,19 +135,52 @@ class Location(NamedTuple):
     size: int
 
 
-def find_images(folder: Path) -> dict[str, Location]:
-    """Return all image files of a data set folder, in archives and in subfolders, by their names.
+@dataclass
+class ImageIndex:
+    """All image files of a data set folder, in archives and in subfolders.
 
-    A file is found under its path within the archive and under the end of that path at any
-    depth, so ``val2014/a.jpg`` and ``a.jpg`` both find ``images/val2014/a.jpg``.
+    A file is found under its path and under the end of that path at any depth, so ``val2014/a.jpg``
+    and ``a.jpg`` both find ``images/val2014/a.jpg``.
     """
-    found: dict[str, Location] = {}
+
+    _found: dict[str, Location] = field(default_factory=dict)
+    _ambiguous: dict[str, Location] = field(default_factory=dict)
+
+    def add(self, location: Location) -> None:
+        """Take in a file; a copy of the same size under the same name changes nothing."""
+        parts = PurePosixPath(location.name).parts
+        for start in range(len(parts)):
+            key = "/".join(parts[start:])
+            if self._found.setdefault(key, location).size != location.size:
+                self._ambiguous[key] = location
+
+    def find(self, name: str) -> Location | None:
+        """Return where ``name``, or else a file called like its last part, is; None if nowhere.
+
+        Raises:
+            DataError: there are several different ones.
+        """
+        key = name if name in self._found else PurePosixPath(name).name
+        if key in self._ambiguous:
+            first, second = self._found[key], self._ambiguous[key]
+            raise DataError(
+                f"Image '{name}' may be '{first.name}' in '{first.container.path}' or "
+                f"'{second.name}' in '{second.container.path}': remove the wrong one."
+            )
+        return self._found.get(key)
+
+
+def index_images(folder: Path) -> ImageIndex:
+    """Return the index of a data set folder.
+
+    Raises:
+        DataError: an archive is broken or compressed as a whole.
+    """
+    index = ImageIndex()
     for container in _containers(folder):
         for name, size in container.sizes().items():
-            parts = PurePosixPath(name).parts
-            for start in range(len(parts)):
-                found.setdefault("/".join(parts[start:]), Location(container, name, size))
-    return found
+            index.add(Location(container, name, size))
+    return index
 
 
 class ArchivedImages:
@@ -158,9 +204,15 @@ class ArchivedImages:
         Raises:
             DataError: the file is broken or the image absurdly large.
         """
-        container, name, _ = self._locations[index]
+        container, name, file_size = self._locations[index]
         label = f"'{name}' in '{container.path}'"
-        return decode(container.read(name), size, label)
+        if file_size > MAX_BYTES:
+            raise DataError(f"Image {label} is absurdly large: remove or replace it.")
+        try:
+            data = container.read(name)
+        except OSError as error:
+            raise DataError(f"Image {label} cannot be read ({error}): get it again.") from None
+        return decode(data, size, label)
 
 
 def decode(data: bytes, size: int, label: str) -> Image:
@@ -169,7 +221,7 @@ def decode(data: bytes, size: int, label: str) -> Image:
     Raises:
         DataError: ``data`` is no whole image, or has more than ``MAX_PIXELS`` pixels.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         image = Image.open(io.BytesIO(data))
@@ -179,7 +231,9 @@ def decode(data: bytes, size: int, label: str) -> Image:
         picture = image.convert("RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"Image {label} is absurdly large: remove or replace it.") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except UnidentifiedImageError:
+        raise DataError(f"Image {label} is no image of a known kind: get it again.") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
         raise DataError(f"Image {label} is broken ({error}): get it again.") from None
     if picture.size == (size, size):
         return picture

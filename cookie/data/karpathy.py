@@ -6,14 +6,16 @@ import gzip
 import hashlib
 import json
 import re
+import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from cookie.data.archives import ArchivedImages, Location, find_images
-from cookie.data.dataset import DatasetLoader, RetrievalDataset, Split, build_split, datasets
+from cookie.data.archives import ArchivedImages, ImageIndex, Location, index_images
+from cookie.data.dataset import RetrievalDataset, Split, build_split, datasets
 from cookie.errors import DataError
 
 SPLIT_NAMES = {"train": "train", "restval": "train", "val": "val", "test": "test"}
@@ -52,9 +54,9 @@ def load_karpathy(name: str, folder: Path) -> RetrievalDataset:
     text = _read(path)
     entries = _parse(text, path)
     _check_counts(name, path, entries)
-    found = find_images(folder)
+    index = index_images(folder)
     digest = hashlib.sha256(text)
-    splits = {split: _build(path, folder, part, found, digest) for split, part in entries.items()}
+    splits = {split: _build(path, folder, part, index, digest) for split, part in entries.items()}
     return RetrievalDataset(name, digest.hexdigest(), splits)
 
 
@@ -62,8 +64,7 @@ def _register(name: str) -> None:
     def load(data_root: Path, preset: str) -> RetrievalDataset:
         return load_karpathy(name, data_root / name)
 
-    loader: DatasetLoader = load
-    datasets.register(name)(loader)
+    datasets.register(name)(load)
 
 
 for _name in EXPECTED:
@@ -73,7 +74,7 @@ for _name in EXPECTED:
 def _find_annotations(name: str, folder: Path) -> Path:
     if not folder.parent.is_dir():
         raise DataError(
-            f"The data root '{folder.parent}' does not exist: "
+            f"The data root '{folder.parent}' is no folder: "
             "give --data-root or set COOKIE_DATA (docs/data.md tells the layout)."
         )
     for suffix in (".json", ".json.gz"):
@@ -86,7 +87,7 @@ def _find_annotations(name: str, folder: Path) -> Path:
 def _read(path: Path) -> bytes:
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"'{path}' cannot be read ({error}): get it again.") from None
 
 
@@ -102,8 +103,7 @@ def _parse(text: bytes, path: Path) -> dict[str, _Entries]:
         raise DataError(
             f"'{path}' is not a caption file in Karpathy's form ({reason}): get it again."
         ) from None
-    if not images:
-        raise DataError(f"'{path}' lists no images: get it again.")
+    _check_names([name for entries in splits.values() for name in entries.names], path)
     return {name: entries for name, entries in splits.items() if entries.names}
 
 
@@ -119,9 +119,24 @@ def _add(image: dict[str, Any], splits: dict[str, _Entries], path: Path) -> None
         raise DataError(f"'{path}' has no captions for '{name}': get the file with sentences.")
     entries = splits[split]
     entries.names.append(name)
-    entries.captions.append([str(sentence["raw"]) for sentence in sentences])
+    entries.captions.append([_caption(sentence) for sentence in sentences])
     entries.image_ids.append(int(image.get("cocoid", image.get("imgid", -1))))
     entries.caption_ids += [int(sentence.get("sentid", -1)) for sentence in sentences]
+
+
+def _caption(sentence: dict[str, Any]) -> str:
+    raw = sentence["raw"]
+    if not isinstance(raw, str):
+        raise TypeError(f"a caption is {raw!r}")
+    return raw
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    if not names:
+        raise DataError(f"'{path}' lists no images: get it again.")
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"'{path}' lists '{name}' {count} times: keep one.")
 
 
 def _image_name(image: dict[str, Any], path: Path) -> str:
@@ -142,18 +157,11 @@ def _check_counts(name: str, path: Path, entries: dict[str, _Entries]) -> None:
 
 
 def _build(
-    path: Path, folder: Path, entries: _Entries, found: dict[str, Location], digest: hashlib._Hash
+    path: Path, folder: Path, entries: _Entries, index: ImageIndex, digest: hashlib._Hash
 ) -> Split:
     """Assemble a split; its images' names and sizes in bytes go into ``digest``."""
     names = entries.names
-    keys = [name if name in found else PurePosixPath(name).name for name in names]
-    missing = [name for name, key in zip(names, keys, strict=True) if key not in found]
-    if missing:
-        raise DataError(
-            f"'{folder}' lacks {len(missing)} of {len(names)} images that '{path.name}' lists, "
-            f"first '{missing[0]}': put them into images/, a .tar or a .zip there."
-        )
-    locations = [found[key] for key in keys]
+    locations = _locate(path, folder, names, index)
     for name, location in zip(names, locations, strict=True):
         digest.update(f"{name}\0{location.size}\n".encode())
     return build_split(
@@ -163,3 +171,14 @@ def _build(
         image_ids=np.array(entries.image_ids, dtype=np.int64),
         caption_ids=np.array(entries.caption_ids, dtype=np.int64),
     )
+
+
+def _locate(path: Path, folder: Path, names: list[str], index: ImageIndex) -> list[Location]:
+    found = [index.find(name) for name in names]
+    missing = [name for name, location in zip(names, found, strict=True) if location is None]
+    if missing:
+        raise DataError(
+            f"'{folder}' lacks {len(missing)} of {len(names)} images that '{path.name}' lists, "
+            f"first '{missing[0]}': put them into images/, a .tar or a .zip there."
+        )
+    return [location for location in found if location is not None]

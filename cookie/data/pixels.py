@@ -15,6 +15,8 @@ from tqdm import tqdm
 from cookie.data.dataset import ImageSource, RetrievalDataset
 from cookie.files import replacing, require_space
 
+VERSION = 1
+"""To be raised whenever decoding or resizing changes."""
 CHUNK = 128
 """Images decoded at a time; bounds the memory to CHUNK * 3 * S * S bytes."""
 
@@ -33,7 +35,8 @@ def open_pixels(
     """
     source = dataset.split(split).images
     shape = (len(source), 3, image_size, image_size)
-    path = cache_dir / "pixels" / f"{dataset.name}-{dataset.sha256[:12]}-{split}-{image_size}.npy"
+    name = f"{dataset.name}-{dataset.sha256[:12]}-{split}-{image_size}-v{VERSION}.npy"
+    path = cache_dir / "pixels" / name
     if not _is_whole(path, shape):
         _write(path, source, shape, f"{dataset.name} {split} pixels")
     pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
@@ -45,9 +48,10 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
     if not path.is_file():
         return False
     try:
-        return bool(np.load(path, mmap_mode="r").shape == shape)
+        found = np.load(path, mmap_mode="r")
     except (ValueError, EOFError, OSError):  # cut off, or something else
         return False
+    return bool(found.shape == shape and found.dtype == np.uint8)
 
 
 def _write(path: Path, source: ImageSource, shape: tuple[int, ...], label: str) -> None:

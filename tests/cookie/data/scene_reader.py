@@ -126,15 +126,16 @@ def _counted(claim: str, scene: Scene) -> bool:
 
 
 def _listing(text: str, scene: Scene) -> bool:
-    text, _, claim = re.fullmatch(r"(.+?)(, (but .+|with .+|and nothing else))?", text).groups()
+    match = re.fullmatch(r"(.+?)(, (but .+|with .+|and nothing else))?", text)
+    assert match, text
     demands: list[Demand] = []
-    for phrase in re.split(", | and ", text):
+    for phrase in re.split(", | and ", match[1]):
         count, demand = read_phrase(phrase)
         demands += [demand] * count
     found = any(
         all(map(_fits, things, demands)) for things in permutations(scene.objects, len(demands))
     )
-    return found and _claim(claim, len(demands), scene)
+    return found and _claim(match[3], len(demands), scene)
 
 
 def _claim(claim: str | None, listed: int, scene: Scene) -> bool:
