@@ -1,0 +1,50 @@
+"""Peaks are measured once, positive, and tell which machine they are of."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from bench.measure import peaks
+from bench.measure.peaks import MachinePeaks, copy_peak, matmul_peak, measure_peaks
+
+
+def test_the_matmul_peak_counts_two_flops_a_multiply_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peaks, "_best", lambda device, run, tries: run() is None or 0.5)
+    assert matmul_peak("cpu", torch.float32, 10) == 2 * 10**3 / 0.5
+
+
+def test_the_copy_peak_counts_reading_and_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peaks, "_best", lambda device, run, tries: run() is None or 0.5)
+    assert copy_peak("cpu", 4000) == 2 * 4000 / 0.5
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks._measure.cache_clear()
+    monkeypatch.setattr(peaks, "SIZES", {"cpu": 32})
+    monkeypatch.setattr(peaks, "COPY_BYTES", {"cpu": 4096})
+
+
+@pytest.mark.usefixtures("small")
+def test_peaks_are_measured_once_for_a_number_of_threads() -> None:
+    first = measure_peaks("cpu")
+    assert measure_peaks(torch.device("cpu")) is first
+    assert first.threads == torch.get_num_threads()
+    assert set(first.matmul_flops) == {"float32", "bfloat16"}
+    assert all(rate > 0 for rate in first.matmul_flops.values())
+    assert first.copy_bytes is not None
+    assert first.copy_bytes > 0
+    peaks._measure.cache_clear()
+
+
+def test_peaks_go_to_json() -> None:
+    got = json.loads(json.dumps(MachinePeaks("cpu", {"float32": 1.0}, None, 3).to_dict()))
+    assert got == {
+        "device": "cpu",
+        "matmul_flops": {"float32": 1.0},
+        "copy_bytes": None,
+        "threads": 3,
+    }
