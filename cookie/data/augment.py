@@ -29,7 +29,7 @@ class ImageAugment:
         Parameters are drawn where ``generator`` lives, so a CPU generator gives the same views
         on every device.
         """
-        images = pixels.float() / 255
+        images = pixels.float().div_(255)
         draws = torch.rand(len(pixels), 9, generator=generator, device=generator.device)
         draws = draws.to(pixels.device, non_blocking=True)
         if self.config.crop_scale < 1 or self.config.flip > 0:
@@ -57,14 +57,14 @@ class ImageAugment:
         moved: Tensor = warp_affine(
             images, matrix, (side, side), padding_mode="border", align_corners=True
         )
-        return moved.clamp(0, 1)
+        return moved.clamp_(0, 1)
 
     def _recolor(self, images: Tensor, draws: Tensor) -> Tensor:
         """Jitter brightness, contrast, saturation by factors 1 +- color, hue by color / 4 turns."""
         uniform = 2 * draws[:, 5:9] - 1  # (B, 4) in -1..1
         factors = 1 + self.config.color * uniform[:, :3]
         turns = self.config.color / 4 * uniform[:, 3]
-        return jitter_color(images, factors, turns).clamp(0, 1)
+        return jitter_color(images, factors, turns).clamp_(0, 1)
 
 
 def jitter_color(images: Tensor, factors: Tensor, turns: Tensor) -> Tensor:

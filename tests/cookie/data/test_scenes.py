@@ -81,5 +81,6 @@ def test_presets_decide_the_size(tmp_path: Path) -> None:
     smoke = load_dataset("scenes", tmp_path / "nowhere", preset="smoke")
     assert [len(split) for split in smoke.splits.values()] == [SMOKE.train, SMOKE.val, SMOKE.test]
     assert "scenes" in datasets
-    usual = SceneCounts()
-    assert (usual.train, usual.val, usual.test) == (4000, 300, 300)
+    usual = load_dataset("scenes", tmp_path / "nowhere")
+    assert [len(split) for split in usual.splits.values()] == [4000, 300, 300]
+    assert usual.sha256.startswith("72374484630c")  # as docs/data.md states
