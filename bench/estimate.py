@@ -9,20 +9,17 @@ from typing import Any
 
 import torch
 
-from bench.cells.full_evaluation import PART_SECONDS, PARTS, REPEAT_SECONDS
-from bench.cells.latency import BUDGET_SECONDS
 from bench.layout import duration
 from bench.measure.peaks import matmul_peak
 from bench.records import Cell, read
 from bench.runner import Runner
 from bench.systems import systems
-from cookie.config import Config
 from cookie.errors import DataError
 
 REACHED = 0.2
 """Share of the matrix product peak that training and scoring are taken to reach."""
 CAPTION_TOKENS = 14
-START_SECONDS = 20.0
+START_SECONDS = 15.0
 """A fresh process for the memory, and what cannot be counted."""
 BACKBONE_FLOPS = {"tf_efficientnet_lite0": 0.8e9, "resnet101": 15.7e9}
 
@@ -76,7 +73,7 @@ class CostModel:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.config: Config = runner.workshop.config
+        self.config, self.effort = runner.workshop.config, runner.workshop.effort
 
     @cached_property
     def rate(self) -> float:
@@ -95,7 +92,7 @@ class CostModel:
         if cell.kind == "efficiency":
             return self._efficiency(cell.system)
         systems_timed = sum(other.kind == "efficiency" for other in cells)
-        return 2 * BUDGET_SECONDS + systems_timed * self._encoding()
+        return 2 * self.effort.latency + systems_timed * self._encoding()
 
     def _train(self, system: str) -> float:
         settings = self.config.train
@@ -114,8 +111,8 @@ class CostModel:
 
     def _efficiency(self, system: str) -> float:
         if systems[system].family == "dual":
-            return START_SECONDS + max(REPEAT_SECONDS, 2 * self._encoding()) + self._encoding()
-        return START_SECONDS + 2 * PARTS * PART_SECONDS + 2 * self._encoding()
+            return START_SECONDS + max(self.effort.repeat, 2 * self._encoding()) + self._encoding()
+        return START_SECONDS + 2 * self.effort.parts * self.effort.part + 2 * self._encoding()
 
     def _encoding(self) -> float:
         images, captions = self._counts()

@@ -1,9 +1,9 @@
-"""Plots as SVG and PNG, legible without color: every system has a marker and its name beside it."""
+"""Plots as SVG and PNG, legible without color: every system has a marker of its own."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ class Point:
     """One system in the plane of time and accuracy.
 
     Attributes:
-        label: printed beside it. marker: matplotlib marker.
+        label: in the legend. marker: matplotlib marker.
         seconds: per query. rsum: 0 to 600. low, high: its 95 % interval.
     """
 
@@ -48,7 +48,7 @@ def pareto(panels: Sequence[Panel], x_label: str) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 4.6 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(8.5, 4.2 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     for axis, panel in zip(axes, panels, strict=True):
@@ -64,7 +64,10 @@ def _draw(axis: Axes, panel: Panel, x_label: str) -> None:
     for point, color in zip(panel.points, COLORS * len(panel.points), strict=False):
         _mark(axis, point, color)
     axis.set(xscale="log", xlabel=x_label, ylabel="RSUM (95 % interval)", title=panel.title)
-    axis.margins(x=0.25, y=0.15)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(_few_minor_labels(axis))
+    axis.margins(x=0.08, y=0.08)
+    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axis.grid(visible=True, which="major", color="#DDDDDD")
     axis.set_axisbelow(True)
 
@@ -82,10 +85,19 @@ def _mark(axis: Axes, point: Point, color: str) -> None:
         color=color,
         capsize=3,
         linestyle="none",
+        label=point.label,
     )
-    axis.annotate(
-        point.label, (milliseconds, point.rsum), xytext=(10, 7), textcoords="offset points"
-    )
+
+
+def _few_minor_labels(axis: Axes) -> Callable[[float, float], str]:
+    """Label 2 and 5 of a decade where the axis spans less than two of them."""
+
+    def label(value: float, _: float) -> str:
+        low, high = axis.get_xlim()
+        leading = f"{value:e}"[0]
+        return f"{value:g}" if high / low < 100 and leading in "25" else ""
+
+    return label
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:

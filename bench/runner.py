@@ -151,6 +151,11 @@ class Runner:
         common = {"limit": self.workshop.setup.limit}
         timed = [c.system for c in cells if c.kind == "efficiency"]
         timed = [name for name in timed if "latency" in systems[name].kinds]
+        timing = {
+            "neighbors": NEIGHBORS,
+            "shortlist": SHORTLIST,
+            "effort": self.workshop.effort.to_dict(),
+        }
         own: Mapping[Kind, Mapping[str, Any]] = {
             "train": {"weights": self._weights((cell.system,), cell.seed)},
             "accuracy": {
@@ -159,8 +164,8 @@ class Runner:
                 "sample_seed": 0,
                 "shortlist": SHORTLIST,
             },
-            "efficiency": {"neighbors": NEIGHBORS, "shortlist": SHORTLIST},
-            "latency": {"neighbors": NEIGHBORS, "shortlist": SHORTLIST, "systems": timed},
+            "efficiency": timing,
+            "latency": {**timing, "systems": timed},
         }
         return {**common, **own[cell.kind]}
 

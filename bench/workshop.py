@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.effort import effort_of
 from bench.environment import environment, hardware_slug
 from bench.records import Section
 from bench.systems import systems
@@ -77,6 +78,7 @@ class Workshop:
         self.setup = setup
         self.device = torch.device(setup.device)
         self.config = resolve_config(setup.preset, setup.device)
+        self.effort = effort_of(setup.preset)
         self.cache = home() / "cache"
         self._corpora: dict[int | None, dict[str, Corpus]] = {}
 

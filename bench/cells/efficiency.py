@@ -23,9 +23,6 @@ from cookie.interfaces import PairScorer, Searcher
 from cookie.training.precision import has_bfloat16
 
 BATCHES = (1, 8, 64, 256)
-LONGEST_CALL_SECONDS = 2.0
-"""A batch size is tried where its queries, one by one, would take no longer than this."""
-MEMORY_TIMEOUT_SECONDS = 900.0
 
 
 def run(
@@ -84,13 +81,14 @@ def _throughput(
     one_seconds: float,
 ) -> dict[str, Any]:
     """Return queries a second at the best batch size among those that take reasonably long."""
-    sizes = [size for size in BATCHES if size == 1 or size * one_seconds <= LONGEST_CALL_SECONDS]
+    effort = workshop.effort
+    sizes = [size for size in BATCHES if size == 1 or size * one_seconds <= effort.call]
     curve = measure_throughput(
         lambda size: _ask(server, queries, protocol, size),
         sizes,
         device=workshop.device,
-        repetitions=5 if one_seconds < 0.5 else 3,
-        seconds=0.3,
+        repetitions=effort.repetitions if one_seconds < 0.5 else 3,
+        seconds=effort.stretch,
     )
     best = curve.best
     return {
@@ -111,7 +109,7 @@ def _memory(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, A
         protocol["neighbors"],
         torch.get_num_threads(),
         device=workshop.device,
-        timeout_s=MEMORY_TIMEOUT_SECONDS,
+        timeout_s=workshop.effort.memory,
     )
 
 

@@ -10,26 +10,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from cookie.encoding import encode_corpus
 
 from baselines.pair_scoring import score_list, score_matrix, score_rows
 from baselines.pair_states import Prepared, naive_scores, prepare_corpus
+from bench.effort import Effort
 from bench.measure.timer import Timer, timer_for
 from bench.systems import systems
 from bench.workshop import Workshop
 from cookie.interfaces import Corpus, DualEncoder, PairScorer
 from cookie.retrieval import evaluate, evaluate_scores, topk
-
-REPEAT_SECONDS = 30.0
-"""Evaluations are repeated, twice to five times, until they have taken this long."""
-WHOLE_SECONDS = {"cpu": 60.0, "cuda": 600.0}
-"""All pairs are scored where that takes no longer."""
-PART_SECONDS = 4.0
-"""Length of each timed part, where not all pairs are scored."""
-PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +58,37 @@ class FullEvaluation:
         }
 
 
+class Bench(NamedTuple):
+    """What every measurement needs: the test split as pixels and ids, a timer, time budgets."""
+
+    corpus: Corpus
+    timer: Timer
+    effort: Effort
+
+
 def full_evaluation(
     workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Measure a system's full evaluation of the test split."""
     spec = systems[system]
     modules = [workshop.trained(part, seed) for part in spec.parts]
-    corpus, timer = workshop.test_pixels, timer_for(workshop.device)
+    bench = Bench(workshop.test_pixels, timer_for(workshop.device), workshop.effort)
     if not spec.cached:
-        found = _naive(cast(PairScorer, modules[0]), corpus, timer)
+        found = _naive(cast(PairScorer, modules[0]), bench)
     elif spec.family == "dual":
-        found = _dual(cast(DualEncoder, modules[0]), corpus, timer)
+        found = _dual(cast(DualEncoder, modules[0]), bench)
     elif spec.family == "pair":
-        whole = WHOLE_SECONDS[workshop.device.type]
-        found = _pair(cast(PairScorer, modules[0]), corpus, timer, whole)
+        found = _pair(cast(PairScorer, modules[0]), bench, workshop.device.type)
     else:
         dual, pair = cast(DualEncoder, modules[0]), cast(PairScorer, modules[1])
-        found = _two_stage(dual, pair, corpus, timer, protocol["shortlist"])
-    return found.to_dict(corpus)
+        found = _two_stage(dual, pair, bench, protocol["shortlist"])
+    return found.to_dict(bench.corpus)
 
 
-def _dual(encoder: DualEncoder, corpus: Corpus, timer: Timer) -> FullEvaluation:
+def _dual(encoder: DualEncoder, bench: Bench) -> FullEvaluation:
+    corpus, timer = bench.corpus, bench.timer
     encodings, rankings, started = list[float](), list[float](), time.perf_counter()
-    while len(encodings) < 2 or _more(len(encodings), started):
+    while len(encodings) < 2 or _more(len(encodings), started, bench.effort):
         seconds, found = timed(timer, lambda: encode_corpus(encoder, corpus))
         encodings.append(seconds)
         rank = partial(evaluate, found.images, found.captions, corpus.caption_image)
@@ -95,8 +96,8 @@ def _dual(encoder: DualEncoder, corpus: Corpus, timer: Timer) -> FullEvaluation:
     return FullEvaluation(encodings, rankings)
 
 
-def _more(done: int, started: float) -> bool:
-    return done < 5 and time.perf_counter() - started < REPEAT_SECONDS
+def _more(done: int, started: float, effort: Effort) -> bool:
+    return done < 5 and time.perf_counter() - started < effort.repeat
 
 
 def timed(timer: Timer, run: Callable[[], Any]) -> tuple[float, Any]:
@@ -105,27 +106,30 @@ def timed(timer: Timer, run: Callable[[], Any]) -> tuple[float, Any]:
     return timer.seconds(lambda: kept.append(run())), kept[0]
 
 
-def _pair(scorer: PairScorer, corpus: Corpus, timer: Timer, whole_seconds: float) -> FullEvaluation:
+def _pair(scorer: PairScorer, bench: Bench, device: str) -> FullEvaluation:
+    corpus, timer = bench.corpus, bench.timer
+    whole = bench.effort.whole_cuda if device == "cuda" else bench.effort.whole_cpu
     encoding, states = timed(timer, lambda: prepare_corpus(scorer, corpus))
     pairs = corpus.image_count * len(corpus.captions)
-    rates = pair_rates(scorer, states, timer)
+    rates = pair_rates(scorer, states, bench)
     rate = float(np.median(rates))
-    if pairs / rate > whole_seconds:
+    if pairs / rate > whole:
         return FullEvaluation([encoding], [pairs / each for each in rates], rate, extrapolated=True)
     scoring, scores = timed(timer, lambda: score_matrix(scorer, *states, progress=True))
     ranking = timer.seconds(lambda: evaluate_scores(scores, corpus.caption_image))
     return FullEvaluation([encoding], [scoring + ranking], pairs / scoring)
 
 
-def pair_rates(scorer: PairScorer, states: Prepared, timer: Timer) -> list[float]:
+def pair_rates(scorer: PairScorer, states: Prepared, bench: Bench) -> list[float]:
     """Return pairs a second on random captions with all images, one rate a part."""
+    timer, effort = bench.timer, bench.effort
     images, captions = len(states.images.tokens), len(states.texts.tokens)
     order = np.random.default_rng(0).permutation(captions)
     probe = order[: max(1, 4096 // images)]
     score_rows(scorer, *states, probe[:1], "t2i")  # set-up
     seconds = timer.seconds(lambda: score_rows(scorer, *states, probe, "t2i"))
-    asked = int(np.clip(PART_SECONDS / seconds * len(probe), 1, captions))
-    parts = [np.sort(np.roll(order, part * asked)[:asked]) for part in range(PARTS)]
+    asked = int(np.clip(effort.part / seconds * len(probe), 1, captions))
+    parts = [np.sort(np.roll(order, part * asked)[:asked]) for part in range(effort.parts)]
     return [
         images * asked / timer.seconds(partial(score_rows, scorer, *states, part, "t2i"))
         for part in parts
@@ -133,9 +137,10 @@ def pair_rates(scorer: PairScorer, states: Prepared, timer: Timer) -> list[float
 
 
 def _two_stage(
-    dual: DualEncoder, scorer: PairScorer, corpus: Corpus, timer: Timer, shortlist: int
+    dual: DualEncoder, scorer: PairScorer, bench: Bench, shortlist: int
 ) -> FullEvaluation:
     """Shortlists of both directions are made in full; re-ranking them is timed in part."""
+    corpus, timer = bench.corpus, bench.timer
     encoding, found = timed(timer, lambda: encode_corpus(dual, corpus))
     preparing, states = timed(timer, lambda: prepare_corpus(scorer, corpus))
     first, i2t = timed(timer, lambda: topk(found.images, found.captions, shortlist))
@@ -148,45 +153,46 @@ def _two_stage(
             np.concatenate([i2t.indices.cpu().numpy().ravel(), captions]),
         ]
     )
-    rates, whole = list_rates(scorer, states, pairs, timer)
+    rates, whole = list_rates(scorer, states, pairs, bench)
     rankings = [first + second + pairs.shape[1] / rate for rate in rates]
     rate = float(np.median(rates))
     return FullEvaluation([encoding + preparing], rankings, rate, extrapolated=not whole)
 
 
 def list_rates(
-    scorer: PairScorer, states: Prepared, pairs: np.ndarray[Any, Any], timer: Timer
+    scorer: PairScorer, states: Prepared, pairs: np.ndarray[Any, Any], bench: Bench
 ) -> tuple[list[float], bool]:
     """Return pairs a second on random parts of ``pairs`` (2, P), and whether all were scored."""
     order = np.random.default_rng(0).permutation(pairs.shape[1])
+    parts = bench.effort.parts
 
     def seconds(rows: np.ndarray[Any, Any]) -> float:
-        return timer.seconds(lambda: score_list(scorer, *states, *pairs[:, rows]))
+        return bench.timer.seconds(lambda: score_list(scorer, *states, *pairs[:, rows]))
 
     probe = order[:4096]
     seconds(probe[:64])  # set-up
-    asked = int(np.clip(PART_SECONDS / seconds(probe) * len(probe), 1, len(order)))
-    if asked * PARTS >= len(order):
+    asked = int(np.clip(bench.effort.part / seconds(probe) * len(probe), 1, len(order)))
+    if asked * parts >= len(order):
         return [len(order) / seconds(order)], True
-    return [asked / seconds(np.roll(order, part * asked)[:asked]) for part in range(PARTS)], False
+    return [asked / seconds(np.roll(order, part * asked)[:asked]) for part in range(parts)], False
 
 
-def _naive(scorer: PairScorer, corpus: Corpus, timer: Timer) -> FullEvaluation:
+def _naive(scorer: PairScorer, bench: Bench) -> FullEvaluation:
     """One random image with a few random captions at a time, until there is enough."""
-    rates = naive_rates(scorer, corpus, timer)
-    pairs = corpus.image_count * len(corpus.captions)
+    rates = naive_rates(scorer, bench)
+    pairs = bench.corpus.image_count * len(bench.corpus.captions)
     return FullEvaluation(
         [0.0], [pairs / rate for rate in rates], float(np.median(rates)), extrapolated=True
     )
 
 
-def naive_rates(scorer: PairScorer, corpus: Corpus, timer: Timer, each: int = 16) -> list[float]:
+def naive_rates(scorer: PairScorer, bench: Bench, each: int = 16) -> list[float]:
     """Return pairs a second of the plain loop, one rate an image with ``each`` captions."""
-    draws = np.random.default_rng(0)
+    draws, corpus, effort = np.random.default_rng(0), bench.corpus, bench.effort
     rates, started = list[float](), time.perf_counter()
-    while len(rates) < PARTS or time.perf_counter() - started < PART_SECONDS:
+    while len(rates) <= effort.parts or time.perf_counter() - started < effort.part:
         image = corpus.images(draws.integers(corpus.image_count, size=1))
         texts = corpus.texts(draws.integers(len(corpus.captions), size=each))
-        seconds = timer.seconds(partial(naive_scores, scorer, image, texts))
+        seconds = bench.timer.seconds(partial(naive_scores, scorer, image, texts))
         rates.append(each / seconds)
     return rates[1:]

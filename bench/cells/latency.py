@@ -14,8 +14,6 @@ from cookie.interfaces import Searcher
 
 SLOW_SECONDS = 0.1
 """Median above which a system is left out of the long run that a p99 needs."""
-BUDGET_SECONDS = 30.0
-"""For each of the two runs."""
 
 
 def run(
@@ -29,7 +27,10 @@ def run(
         server.index(corpus)
         runs[name] = asking(server, queries, protocol["neighbors"])
     together = measure_interleaved(
-        runs, rounds=60, device=workshop.device, time_budget_s=BUDGET_SECONDS
+        runs,
+        rounds=workshop.effort.rounds,
+        device=workshop.device,
+        time_budget_s=workshop.effort.latency,
     )
     fast = {name: ask for name, ask in runs.items() if _median(together, name) <= SLOW_SECONDS}
     long = _long_run(fast, workshop) if fast else None
@@ -49,7 +50,7 @@ def _median(found: InterleavedSamples, name: str) -> float:
 def _long_run(runs: Mapping[str, Callable[[], object]], workshop: Workshop) -> InterleavedSamples:
     rounds = required_samples(0.99)
     return measure_interleaved(
-        runs, rounds=rounds, device=workshop.device, time_budget_s=BUDGET_SECONDS
+        runs, rounds=rounds, device=workshop.device, time_budget_s=workshop.effort.latency
     )
 
 

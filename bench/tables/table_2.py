@@ -43,6 +43,7 @@ ROWS = (
 )
 VARIANTS = ("dual_stream_triplet",)
 REFERENCE = "single_stream"
+_EXTRAPOLATED = "Extrapolated from measured pairs/s (in a ratio: at least one of the two times is)."
 
 SYSTEM = Column("system", "system")
 SPEED = (
@@ -184,7 +185,9 @@ def _evaluation(view: View, name: str) -> dict[str, Value]:
     full = record.values["full_evaluation"]
     ratio: Value = Missing("The single-stream's speed is not measured in this section yet.")
     if reference is not None:
-        ratio = _marked(per_mille(full, reference.values["full_evaluation"]).value, full)
+        other = reference.values["full_evaluation"]
+        either = {"extrapolated": full["extrapolated"] or other["extrapolated"]}
+        ratio = _marked(per_mille(full, other).value, either)
     return {
         "evaluation_s": _marked(full["seconds"], full),
         "per_mille": ratio,
@@ -195,7 +198,10 @@ def _evaluation(view: View, name: str) -> dict[str, Value]:
 def _marked(value: float, full: Mapping[str, Any]) -> Value:
     if not full["extrapolated"]:
         return value
-    return Marked(value, "Extrapolated from measured pairs/s.")
+    return Marked(
+        value,
+        "Extrapolated from measured pairs/s: of this row, or of the single-stream in a ratio.",
+    )
 
 
 def _pairs(full: Mapping[str, Any]) -> Value:
@@ -248,8 +254,8 @@ def _column(column: Mapping[str, Any]) -> Value:
 
 
 def _sentence(reason: str | None) -> str:
-    text = reason or "Not read."
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    text = (reason or "not read").rstrip(".")
+    return (text[:1].upper() + text[1:]).replace("Cpu", "CPU").replace("cpu", "the CPU") + "."
 
 
 def _work(view: View, name: str) -> dict[str, Value]:

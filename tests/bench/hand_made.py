@@ -19,7 +19,7 @@ def record(
     *,
     seed: int = 0,
     samples: Mapping[str, Any] | None = None,
-    **changes: Any,
+    **changes: Any,  # noqa: ANN401 -- fields of different types
 ) -> Record:
     """Return a record on ``scenes`` with the tiny preset; ``changes`` replace stamp fields."""
     config = preset("tiny")
@@ -63,7 +63,7 @@ def accuracy(
     *,
     seed: int = 0,
     sampled: bool = False,
-    **changes: Any,
+    **changes: Any,  # noqa: ANN401 -- fields of different types
 ) -> Record:
     """Return an accuracy record: rank of each image query, of each caption query (2 an image)."""
     samples = {
@@ -81,7 +81,7 @@ def accuracy(
     return record("accuracy", system, values, seed=seed, samples=samples, **changes)
 
 
-def uniform(system: str, good: int, **options: Any) -> Record:
+def uniform(system: str, good: int, **options: Any) -> Record:  # noqa: ANN401
     """Return accuracy where the first ``good`` of every 40 images are found at rank 0, else 99."""
     image_ranks = [0 if image < good else 99 for image in range(IMAGES)]
     return accuracy(system, image_ranks, [image_ranks[c // 2] for c in range(CAPTIONS)], **options)
@@ -108,7 +108,7 @@ def evaluation(
     }
 
 
-def efficiency(system: str, seconds: float, **options: Any) -> Record:
+def efficiency(system: str, seconds: float, **options: Any) -> Record:  # noqa: ANN401
     """Return an efficiency record with CPU memory alone."""
     missing = {"peak_bytes": None, "reason": "cpu has no caching allocator"}
     memory = dict.fromkeys(("allocated", "reserved", "device_used"), missing)

@@ -1,0 +1,174 @@
+"""Records survive the disk unchanged, and only those made here count as finished."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.records import (
+    Cell,
+    Ledger,
+    Record,
+    RecordStore,
+    Section,
+    Stamp,
+    parse,
+    read,
+    read_all,
+    slug,
+    write_text,
+)
+from cookie.errors import DataError
+from tests.bench.hand_made import record, train, uniform
+
+
+def store_at(folder: Path, made: Record, ledger: str = "ledger") -> RecordStore:
+    return RecordStore(folder / "results", "scenes", made.section, Ledger(folder / ledger))
+
+
+def test_record_survives_the_disk(tmp_path: Path) -> None:
+    made = uniform("cookie", 7)
+    path = store_at(tmp_path, made).write(made)
+    assert read(path) == parse(made.to_json(), "memory")
+    assert read(path).to_json() == made.to_json()
+    assert list(read_all(tmp_path / "results" / "scenes")) == [read(path)]
+
+
+def test_path_names_preset_hardware_system_seed_and_kind(tmp_path: Path) -> None:
+    made = train("cookie", seed=3)
+    path = store_at(tmp_path, made).write(made)
+    relative = path.relative_to(tmp_path / "results").as_posix()
+    assert relative == "scenes/records/tiny/two-core-test/cookie-seed3-train.json"
+
+
+def test_a_limited_run_has_a_folder_of_its_own() -> None:
+    made = record("train", "cookie", {}, protocol={"limit": 50})
+    assert made.section.folder == Path("tiny-first-50/two-core-test")
+    assert made.section != train("cookie").section
+
+
+def test_equal_content_gives_equal_text() -> None:
+    values = {"b": 1, "a": {"z": 1, "y": [1, 2]}}
+    same = {"a": {"y": [1, 2], "z": 1}, "b": 1}
+    assert record("train", "x", values).to_json() == record("train", "x", same).to_json()
+
+
+def test_nan_never_enters_a_record() -> None:
+    with pytest.raises(ValueError, match="Out of range"):
+        record("train", "cookie", {"loss": float("nan")}).to_json()
+
+
+def test_written_here_is_finished(tmp_path: Path) -> None:
+    made = train("cookie")
+    store = store_at(tmp_path, made)
+    assert store.finished(made.cell, made.stamp) is None
+    store.write(made)
+    found = store.finished(made.cell, made.stamp)
+    assert found is not None
+    assert found.values == made.values
+
+
+def test_a_record_of_another_checkout_is_not_finished(tmp_path: Path) -> None:
+    made = train("cookie")
+    store_at(tmp_path, made, "their-ledger").write(made)
+    mine = store_at(tmp_path, made, "my-ledger")
+    assert mine.path(made.cell).exists()
+    assert mine.finished(made.cell, made.stamp) is None
+
+
+def test_an_edited_record_is_not_finished(tmp_path: Path) -> None:
+    made = train("cookie")
+    store = store_at(tmp_path, made)
+    path = store.write(made)
+    path.write_text(path.read_text().replace('"steps": 600', '"steps": 601'))
+    assert store.finished(made.cell, made.stamp) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"dataset_sha256": "cd" * 32},
+        {"config_digest": "0" * 12},
+        {"protocol": {"limit": None, "more": 1}},
+        {"preset": "small"},
+        {"dataset": "flickr8k"},
+    ],
+)
+def test_every_field_of_the_stamp_counts(tmp_path: Path, changed: dict[str, object]) -> None:
+    made = train("cookie")
+    store = store_at(tmp_path, made)
+    store.write(made)
+    asked: Stamp = dataclasses.replace(made.stamp, **changed)  # type: ignore[arg-type]
+    assert store.finished(made.cell, asked) is None
+
+
+def test_a_record_in_the_wrong_place_is_not_finished(tmp_path: Path) -> None:
+    made = train("cookie")
+    store = store_at(tmp_path, made)
+    text = store.write(made).read_text()
+    other = Cell("train", "dual_stream", 0)
+    write_text(store.path(other), text)
+    assert store.finished(other, made.stamp) is None
+
+
+def test_a_record_of_an_earlier_schema_is_run_again(tmp_path: Path) -> None:
+    made = dataclasses.replace(train("cookie"), schema=0)
+    store = store_at(tmp_path, made)
+    path = store.write(made)
+    assert store.finished(made.cell, made.stamp) is None
+    with pytest.raises(DataError, match=r"schema 0.*--force"):
+        read(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 1}', "null", "\x00"])
+def test_what_is_no_record_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "scenes" / "records" / "broken.json"
+    write_text(path, text)
+    with pytest.raises(DataError, match=r"broken\.json"):
+        list(read_all(tmp_path / "scenes"))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="not a text file"):
+        read(path)
+
+
+@given(st.text())
+def test_any_text_gives_a_record_or_a_data_error(text: str) -> None:
+    with pytest.raises(DataError):
+        parse(text, "somewhere")
+
+
+@given(st.dictionaries(st.sampled_from(["schema", "cell", "stamp", "values"]), st.integers()))
+def test_any_object_gives_a_data_error(fields: dict[str, int]) -> None:
+    with pytest.raises(DataError):
+        parse(json.dumps(fields), "somewhere")
+
+
+def test_writing_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "\ud800")
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("AMD EPYC (2 cores)", "amd-epyc-2-cores"), ("--x--", "x"), ("H100 80GB", "h100-80gb")],
+)
+def test_slug(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+def test_section_is_hashable_and_ordered_by_value() -> None:
+    assert Section("tiny", "scratch", "a") == Section("tiny", "scratch", "a", None)
+    assert len({Section("tiny", "scratch", "a"), Section("tiny", "scratch", "a", 5)}) == 2
