@@ -1,0 +1,142 @@
+"""The plain dual-stream: COOKIE without what COOKIE adds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from baselines.dual_stream import DualStream, DualStreamLoss
+from cookie.config import Config, LossConfig, preset
+from cookie.interfaces import (
+    DualEncoder,
+    ImageBatch,
+    TextBatch,
+    TrainableSystem,
+    TrainBatch,
+)
+from cookie.model import Cookie
+from cookie.nn.losses import hardest_triplet, info_nce
+
+VOCABULARY = 40
+LOSSES: tuple[DualStreamLoss, ...] = ("infonce", "triplet")
+every_loss = pytest.mark.parametrize("loss", LOSSES)
+
+
+def build(loss: DualStreamLoss = "infonce", config: Config | None = None) -> DualStream:
+    torch.manual_seed(0)
+    return DualStream(config or preset("smoke"), VOCABULARY, loss).eval()
+
+
+def images(rows: int = 4) -> ImageBatch:
+    return ImageBatch(
+        pixels=torch.rand(rows, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    )
+
+
+def texts() -> TextBatch:
+    mask = torch.arange(6) < torch.tensor([3, 6, 5, 2])[:, None]
+    ids = torch.randint(1, VOCABULARY, (4, 6), generator=torch.Generator().manual_seed(2))
+    return TextBatch(ids * mask, mask)
+
+
+@every_loss
+def test_is_what_the_interfaces_ask_for(loss: DualStreamLoss):
+    model = build(loss)
+    assert isinstance(model, DualEncoder)
+    assert isinstance(model, TrainableSystem)
+    assert (model.image_views, model.text_view, model.text_layers) == (1, None, None)
+
+
+@every_loss
+def test_the_loss_is_of_the_embeddings(loss: DualStreamLoss):
+    config = dataclasses.replace(
+        preset("smoke"), loss=LossConfig(temperature=0.2, triplet_margin=0.3, image_text=9.0)
+    )
+    model = build(loss, config)
+    pair = model.encode_images(images()), model.encode_texts(texts())
+    expected = info_nce(*pair, 5.0) if loss == "infonce" else hardest_triplet(*pair, 0.3)
+    found = model.training_loss(TrainBatch(images(), texts()))
+    torch.testing.assert_close(found.total, expected)
+    assert found.parts.keys() == {"image_text"}
+    assert torch.equal(found.parts["image_text"], found.total.detach())
+
+
+def test_second_views_are_not_looked_at():
+    model = build()
+    nonsense = ImageBatch(pixels=torch.full((4, 3, 32, 32), torch.nan))
+    found = model.training_loss(TrainBatch(images(), texts(), nonsense, None))
+    assert torch.equal(found.total, model.training_loss(TrainBatch(images(), texts())).total)
+
+
+def test_is_cookie_without_the_shared_transformer():
+    """Same names and shapes everywhere else, and the same embeddings once that is gone."""
+    plain, cookie = build(), Cookie(preset("smoke"), VOCABULARY).eval()
+    ours, theirs = plain.state_dict(), cookie.state_dict()
+    assert {name for name in theirs if name not in ours} == {
+        name for name in theirs if name.startswith("shared.")
+    }
+    assert all(ours[name].shape == theirs[name].shape for name in ours)
+    cookie.load_state_dict(ours, strict=False)
+    cookie.shared = nn.Identity()  # type: ignore[assignment]
+    cookie.shared.forward = lambda tokens, mask=None: tokens  # type: ignore[method-assign]
+    assert torch.equal(plain.encode_images(images()), cookie.encode_images(images()))
+    assert torch.equal(plain.encode_texts(texts()), cookie.encode_texts(texts()))
+
+
+def test_without_attention_an_image_is_the_mean_of_its_tokens_taken_alone():
+    model = build()
+    tokens = torch.randn(1, 16, 64)
+    with torch.no_grad():
+        states = model.image_tower.read(ImageBatch(tokens=tokens)).states
+        changed = tokens.clone()
+        changed[0, 3] += 1.0
+        other = model.image_tower.read(ImageBatch(tokens=changed)).states
+    moved = (states != other).any(dim=-1)[0]
+    assert moved.tolist() == [index == 3 for index in range(16)]
+
+
+@every_loss
+def test_a_handful_of_pairs_is_learned_by_heart(loss: DualStreamLoss):
+    model = build(loss).train()
+    optimizer = torch.optim.AdamW(model.parameter_groups(preset("smoke").train))
+    for _ in range(60):
+        optimizer.zero_grad()
+        output = model.training_loss(TrainBatch(images(), texts()))
+        output.total.backward()
+        optimizer.step()
+    model.eval()
+    scores = model.encode_images(images()) @ model.encode_texts(texts()).T
+    assert scores.argmax(dim=0).tolist() == scores.argmax(dim=1).tolist() == [0, 1, 2, 3]
+
+
+@every_loss
+def test_everything_that_is_trained_gets_a_gradient(loss: DualStreamLoss):
+    model = build(loss).train()
+    model.training_loss(TrainBatch(images(), texts())).total.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_the_triplet_has_no_temperature():
+    names = [name for name, _ in build("triplet").named_parameters()]
+    assert not any("temperature" in name for name in names)
+
+
+def test_parameter_groups_hold_everything_once():
+    model = build()
+    train = dataclasses.replace(preset("smoke").train, learning_rate=1.0, encoder_rate=0.5)
+    groups = model.parameter_groups(train)
+    grouped = [id(p) for group in groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in model.parameters())
+    rates = {group["name"].split("_")[0]: group["lr"] for group in groups}
+    assert rates == {"encoder": 0.5, "head": 1.0}
+
+
+def test_frozen_encoders_do_not_learn():
+    model = build(config=dataclasses.replace(preset("smoke"), regime="frozen")).train()
+    model.training_loss(TrainBatch(images(), texts())).total.backward()
+    for tower in (model.image_tower, model.text_tower):
+        assert not tower.encoder.training
+        assert all(p.grad is None for p in tower.encoder.parameters())
