@@ -215,8 +215,7 @@ def test_everything_gets_a_gradient(pooling: str):
 def test_a_handful_of_pairs_is_learned_by_heart(autocast: bool):
     head = dataclasses.replace(config().head, dropout=0.0)
     model = build(dataclasses.replace(config(), head=head), trained=False).train()
-    optimizer = torch.optim.AdamW(model.parameter_groups(model_train := config().train))
-    assert model_train.learning_rate == 1e-3
+    optimizer = torch.optim.AdamW(model.parameter_groups(config().train))
     for _ in range(40):
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
