@@ -1,7 +1,7 @@
 """Exact search and honest retrieval metrics on embeddings and scores."""
 
 from cookie.interfaces import TopK
-from cookie.retrieval.errors import EmbeddingError
+from cookie.retrieval.matrices import EmbeddingError
 from cookie.retrieval.metrics import DirectionMetrics, RetrievalMetrics
 from cookie.retrieval.positives import GroundTruthError, Positives
 from cookie.retrieval.recall import direction_metrics, evaluate, evaluate_scores

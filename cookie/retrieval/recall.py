@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from cookie.interfaces import IndexArray
-from cookie.retrieval.errors import EmbeddingError
+from cookie.retrieval.matrices import (
+    EmbeddingError,
+    Matrix,
+    as_tensor,
+    check_matrices,
+    common_device,
+    reject_not_finite,
+    reject_zero,
+)
 from cookie.retrieval.metrics import (
     DirectionMetrics,
     QueryRanks,
@@ -30,7 +38,7 @@ from cookie.retrieval.positives import (
     text_positives,
 )
 from cookie.retrieval.ranking import BlockRanks, rank_block
-from cookie.retrieval.topk import Matrix, as_tensor, check_matrices, common_device, rows
+from cookie.retrieval.sweep import Sweep, TileShape
 
 KS = (1, 5, 10)
 BLOCK = 1024
@@ -43,11 +51,12 @@ def evaluate(
     caption_image: PositivesLike,
     ks: Sequence[int] = KS,
     *,
-    block: int = BLOCK,
+    tile: TileShape | None = None,
 ) -> RetrievalMetrics:
-    """Return the metrics of both directions; the score is the float32 inner product.
+    """Return the metrics of both directions from one pass over all scores.
 
-    Memory is O(images + captions) plus one block of scores.
+    A score is the inner product, rounded once to float32: ranks do not depend on block size,
+    threads or device. Memory is O(images + captions) plus one tile of scores.
 
     Args:
         image_embeddings: (images, D), tensor, array or memory map.
@@ -55,7 +64,7 @@ def evaluate(
         caption_image: (captions,) image index of each caption. An image without captions stays
             in the gallery and is no query.
         ks: which R@K.
-        block: queries scored at once.
+        tile: images and captions scored at once; the default fits the device.
 
     Raises:
         EmbeddingError: widths differ, a value is not finite, or an embedding is all zero.
@@ -65,37 +74,19 @@ def evaluate(
     images, captions = len(image_embeddings), len(caption_embeddings)
     index = check_caption_image(caption_image, images, captions)
     device = common_device(image_embeddings, caption_embeddings)
-    image_rows = _nonzero(rows(image_embeddings, 0, images, device), "Image")
-    caption_rows = _nonzero(rows(caption_embeddings, 0, captions, device), "Caption")
     ks = check_ks(ks)
-    return RetrievalMetrics(
-        i2t=_direction(image_rows, caption_rows, image_positives(index, images), ks, block),
-        t2i=_direction(caption_rows, image_rows, text_positives(index), ks, block),
-    )
+    image_rows = _loaded(image_embeddings, "Image", device)
+    caption_rows = _loaded(caption_embeddings, "Caption", device)
+    i2t, t2i = Sweep(image_rows, caption_rows, index).run(tile)
+    return RetrievalMetrics(i2t=summarize(i2t, ks), t2i=summarize(t2i, ks))
 
 
-def _nonzero(embeddings: Tensor, kind: str) -> Tensor:
-    zero = torch.nonzero(~embeddings.any(dim=1)).flatten()
-    if len(zero):
-        raise EmbeddingError(
-            f"{kind} embedding {int(zero[0])} is all zero (of {len(zero)} such): "
-            "its scores would all tie."
-        )
+def _loaded(matrix: Matrix, kind: str, device: torch.device) -> Tensor:
+    """Return checked float32 embeddings on ``device``."""
+    embeddings = as_tensor(matrix).to(device, torch.float32)
+    reject_not_finite(embeddings, kind)
+    reject_zero(embeddings, kind)
     return embeddings
-
-
-def _direction(
-    queries: Tensor, gallery: Tensor, positives: Positives, ks: Sequence[int], block: int
-) -> DirectionMetrics:
-    asked = positives.answerable
-    blocks = (
-        rank_block(
-            queries[torch.from_numpy(part).to(queries.device)] @ gallery.T,
-            positives.select(part).padded(queries.device),
-        )
-        for part in _parts(asked, block)
-    )
-    return summarize(_gather(blocks, asked, len(gallery)), ks)
 
 
 def _parts(queries: IndexArray, block: int) -> list[IndexArray]:
@@ -147,7 +138,7 @@ def direction_metrics(
             f"{len(truth) - len(asked)} queries have no positive: leave them out of the scores."
         )
     blocks = (
-        rank_block(_block(scores, part), truth.select(part).padded(common_device(scores, scores)))
+        rank_block(_block(scores, part), truth.select(part).padded(common_device(scores)))
         for part in _parts(asked, block)
     )
     return summarize(_gather(blocks, asked, scores.shape[1]), ks)

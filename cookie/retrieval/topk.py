@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import TypeAlias
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cookie.interfaces import TopK
-from cookie.retrieval.errors import EmbeddingError
-from cookie.retrieval.ranking import stable_topk
-
-Matrix: TypeAlias = Tensor | NDArray[np.floating]
-"""(rows, D) in any floating point type: a tensor on any device, an array, or a memory map."""
+from cookie.retrieval.gallery import GalleryBlocks
+from cookie.retrieval.matrices import Matrix, as_tensor, check_matrices, common_device
+from cookie.retrieval.ranking import best_of_rows, stable_topk
 
 QUERY_BLOCK = 1024
-GALLERY_BLOCK = 16_384
+GALLERY_BLOCK = 8192
+_SPARE = 6  # neighbors beyond k that are kept, to settle close scores among them
 
 
 @torch.no_grad()
@@ -29,12 +23,14 @@ def topk(
     *,
     query_block: int = QUERY_BLOCK,
     gallery_block: int = GALLERY_BLOCK,
+    longest: float | None = None,
 ) -> TopK:
     """Return the ``k`` gallery rows with the largest inner product with each query.
 
-    Exact: scores are float32 whatever the inputs are stored in, and equal scores are ordered by
-    gallery index. Memory is O(queries * k) plus one block of scores; a memory-mapped gallery is
-    read once per query block.
+    Exact: a score is the inner product rounded to float32, whatever the inputs are stored in, and
+    equal scores are ordered by gallery index. Scores returned may be off by float32 rounding; the
+    rows and their order are not, whatever the block size, thread count or device. Memory is
+    O(queries * k) plus one block of scores; a memory-mapped gallery is read once per query block.
 
     Args:
         queries: (Q, D).
@@ -42,6 +38,7 @@ def topk(
         k: neighbors wanted; with fewer gallery rows, all of them are returned.
         query_block: queries scored at once.
         gallery_block: gallery rows scored at once.
+        longest: the largest length of a gallery row, if known; saves reading the gallery twice.
 
     Returns:
         Scores (Q, min(k, G)) descending and gallery rows, on the gallery's device (the queries'
@@ -54,72 +51,67 @@ def topk(
     check_matrices(queries, gallery)
     if k < 0 or min(query_block, gallery_block) < 1:
         raise ValueError(f"k={k} must be at least 0 and blocks at least 1")
-    device = common_device(queries, gallery)
-    found = [
-        _search_block(rows(queries, start, start + query_block, device), gallery, k, gallery_block)
-        for start in range(0, len(queries), query_block)
-    ]
-    if not found:
-        empty = torch.empty(0, min(k, len(gallery)), device=device)
-        return TopK(empty, empty.long())
-    return TopK(torch.cat([part.scores for part in found]), torch.cat([p.indices for p in found]))
+    k, device = min(k, len(gallery)), common_device(gallery, queries)
+    if not len(queries) or not k:
+        empty = torch.empty(len(queries), k, device=device)
+        return TopK(empty, torch.empty_like(empty, dtype=torch.int64))
+    parts = []
+    for start in range(0, len(queries), query_block):
+        block = as_tensor(queries[start : start + query_block]).to(device)
+        parts.append(_search(GalleryBlocks(block, gallery, gallery_block, longest, start), k))
+    return TopK(torch.cat([part.scores for part in parts]), torch.cat([p.indices for p in parts]))
 
 
-def _search_block(queries: Tensor, gallery: Matrix, k: int, block: int) -> TopK:
-    """Search the gallery for one block of queries, keeping the best ``k`` so far."""
-    scores = queries.new_empty(len(queries), 0)
+def _search(blocks: GalleryBlocks, k: int) -> TopK:
+    """Search for one block of queries: fast in float32 first, then settle what is too close.
+
+    Two float32 products further apart than twice their rounding slack are in the right order.
+    Rows where neighbors are closer are scored exactly: the shortlist alone where nothing outside
+    of it can matter, the whole gallery otherwise.
+    """
+    scores, indices = _scan(blocks, min(k + _SPARE, blocks.size))
+    slack = 2.0 * blocks.slack()[:, None]  # (B, 1)
+    close = (scores[:, :-1] - scores[:, 1:] <= slack)[:, :k].any(dim=1)
+    contained = (scores[:, k - 1 : k] - scores[:, -1:] > slack).flatten()
+    if scores.shape[1] == blocks.size:
+        contained = torch.ones_like(contained)
+    found = TopK(scores[:, :k].clone(), indices[:, :k].clone())
+    for rows, settle in ((close & contained, _rescore), (close & ~contained, _rescan)):
+        chosen = rows.nonzero().flatten()
+        if len(chosen):
+            found.scores[chosen], found.indices[chosen] = settle(blocks, chosen, indices, k)
+    return found
+
+
+def _scan(blocks: GalleryBlocks, k: int) -> tuple[Tensor, Tensor]:
+    """Return the best ``k`` float32 products and their rows, in any order of close ones.
+
+    Nothing in the loop waits for the device.
+    """
+    scores = torch.empty(len(blocks.queries), 0, device=blocks.queries.device)
     indices = torch.empty_like(scores, dtype=torch.int64)
-    for start in range(0, len(gallery), block):
-        part = queries @ rows(gallery, start, start + block, queries.device).T
-        values, columns = stable_topk(part, k)
-        # Earlier rows stand to the left, so the lowest column is the lowest gallery index.
+    for start in blocks.starts:
+        values, columns = best_of_rows(blocks.products(start), k)
+        values = torch.cat([scores, values], dim=1)
+        scores, order = values.topk(min(k, values.shape[1]), dim=1)
+        indices = torch.cat([indices, columns + start], dim=1).gather(1, order)
+    return scores, indices
+
+
+def _rescore(blocks: GalleryBlocks, rows: Tensor, indices: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Order the shortlists of ``rows`` by exact score, equals by gallery row."""
+    shortlist = indices[rows].sort(dim=1).values  # ascending, so that the lowest comes first
+    scores, order = stable_topk(blocks.exact_pairs(rows, shortlist), k)
+    return scores, shortlist.gather(1, order)
+
+
+def _rescan(blocks: GalleryBlocks, rows: Tensor, _: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Search the gallery again for ``rows`` by exact score, equals by gallery row."""
+    scores = torch.empty(len(rows), 0, device=rows.device)
+    indices = torch.empty_like(scores, dtype=torch.int64)
+    for start in blocks.starts:
+        values, columns = stable_topk(blocks.exact(rows, start), k)
+        # Earlier rows stand to the left, so the lowest column is the lowest gallery row.
         scores, order = stable_topk(torch.cat([scores, values], dim=1), k)
         indices = torch.cat([indices, columns + start], dim=1).gather(1, order)
-    return TopK(scores, indices)
-
-
-def rows(matrix: Matrix, start: int, stop: int, device: torch.device) -> Tensor:
-    """Return rows ``start:stop`` as float32 on ``device``; the only place that reads a matrix.
-
-    Raises:
-        EmbeddingError: a value among them is not finite.
-    """
-    tensor = as_tensor(matrix[start:stop]).to(device, torch.float32)
-    if not bool(torch.isfinite(tensor.sum(dim=1)).all()):
-        _reject(tensor, start)
-    return tensor
-
-
-def as_tensor(matrix: Matrix) -> Tensor:
-    """Return a tensor that shares memory with ``matrix`` and is only to be read."""
-    if isinstance(matrix, Tensor):
-        return matrix
-    with warnings.catch_warnings():  # torch warns of read-only memory maps; nobody writes here
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(np.ascontiguousarray(matrix))
-
-
-def _reject(tensor: Tensor, start: int) -> None:
-    bad = torch.nonzero(~torch.isfinite(tensor).all(dim=1)).flatten()
-    if len(bad):  # otherwise finite values overflowed in the sum
-        raise EmbeddingError(
-            f"Embedding {start + int(bad[0])} is not finite (NaN or infinity): "
-            "the model that made it has diverged or overflowed."
-        )
-
-
-def check_matrices(queries: Matrix, gallery: Matrix) -> None:
-    """Raise :class:`EmbeddingError` unless both are (rows, D) with one D."""
-    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
-        raise EmbeddingError(
-            f"Embeddings must be two matrices of the same width, not "
-            f"{tuple(queries.shape)} and {tuple(gallery.shape)}."
-        )
-
-
-def common_device(queries: Matrix, gallery: Matrix) -> torch.device:
-    """Return where to compute: the gallery's device, else the queries', else the CPU."""
-    for matrix in (gallery, queries):
-        if isinstance(matrix, Tensor):
-            return matrix.device
-    return torch.device("cpu")
+    return scores, indices

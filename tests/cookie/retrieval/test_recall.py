@@ -21,6 +21,7 @@ from cookie.retrieval import (
     evaluate_scores,
 )
 from cookie.retrieval.metrics import DirectionMetrics, RetrievalMetrics
+from cookie.retrieval.sweep import TileShape
 from tests.cookie.retrieval import oracle
 
 KS = (1, 2, 5)
@@ -73,14 +74,16 @@ def check_both(found: RetrievalMetrics, scores: np.ndarray, caption_image: np.nd
 
 
 @settings(deadline=None, max_examples=80)
-@given(seed=st.integers(0, 10_000), block=st.integers(1, 20))
+@given(seed=st.integers(0, 10_000), block=st.integers(1, 20), width=st.integers(1, 30))
 def test_every_figure_equals_its_definition_with_ties_and_ragged_captions(
-    seed: int, block: int
+    seed: int, block: int, width: int
 ) -> None:
     images, captions, caption_image = tied_case(seed)
     scores = images @ captions.T
     check_both(
-        evaluate(images, captions, caption_image, KS, block=block), scores.numpy(), caption_image
+        evaluate(images, captions, caption_image, KS, tile=TileShape(block, width)),
+        scores.numpy(),
+        caption_image,
     )
     check_both(
         evaluate_scores(scores, caption_image, KS, block=block), scores.numpy(), caption_image
@@ -251,7 +254,7 @@ def test_wrong_embeddings_are_named() -> None:
         evaluate(zero, good, index)
     with pytest.raises(EmbeddingError, match="Caption embedding 1 is all zero"):
         evaluate(good, zero, index)
-    with pytest.raises(EmbeddingError, match="Embedding 2 is not finite"):
+    with pytest.raises(EmbeddingError, match="Caption embedding 2 is not finite"):
         evaluate(good, nan, index)
     with pytest.raises(EmbeddingError, match="same width"):
         evaluate(good, torch.ones(3, 4), index)
