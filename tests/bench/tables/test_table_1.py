@@ -1,0 +1,57 @@
+"""Table 1 against the records it is made from."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.layout import Marked, Missing
+from bench.records import Cell
+from bench.sections import View, views
+from bench.tables import tables
+from tests.bench.hand_made import uniform, whole_section
+
+
+def section() -> View:
+    (only,) = views(whole_section())
+    return only
+
+
+def test_rows_and_values() -> None:
+    rows = {row["system"]: row for row in tables["1"].block(section()).rows}
+    assert list(rows) == [
+        "ridge floor",
+        "dual-stream",
+        "COOKIE",
+        "single-stream",
+        "COOKIE, top 16 re-ranked",
+    ]
+    assert rows["COOKIE"]["i2t_r1"] == pytest.approx(65.0)
+    assert rows["COOKIE"]["rsum"] == pytest.approx(390.0)
+
+
+def test_the_reference_is_not_compared_with_itself() -> None:
+    rows = {row["system"]: row for row in tables["1"].block(section()).rows}
+    assert isinstance(rows["dual-stream"]["difference"], Missing)
+    assert rows["COOKIE"]["difference"].startswith("+210.0")
+    assert rows["COOKIE"]["p_value"] < 0.05
+
+
+def test_a_difference_inside_the_interval_is_no_difference() -> None:
+    (view,) = views([uniform("dual_stream", 20), uniform("cookie", 21)])
+    rows = {row["system"]: row for row in tables["1"].block(view).rows}
+    assert rows["COOKIE"]["difference"].endswith("no difference")
+
+
+def test_sampled_queries_are_marked_with_gallery() -> None:
+    (view,) = views([uniform("single_stream", 20, sampled=True)])
+    (row,) = tables["1"].block(view).rows
+    assert isinstance(row["queries"], Marked)
+    assert "full gallery (80 captions, 40 images)" in row["queries"].remark
+
+
+def test_cells_need_no_speed() -> None:
+    cells = tables["1"].cells((0, 1), False)
+    assert {cell.kind for cell in cells} == {"train", "accuracy"}
+    assert Cell("train", "dual_stream_triplet", 1) in cells
+    assert Cell("accuracy", "ridge_floor", 0) in cells
+    assert Cell("train", "ridge_floor", 0) not in cells

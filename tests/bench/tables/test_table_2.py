@@ -1,0 +1,119 @@
+"""Table 2 against the records it is made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.layout import Marked, Missing
+from bench.records import EVERY_SYSTEM, Cell, Record
+from bench.sections import views
+from bench.tables import Block, tables
+from bench.tables.table_2 import tie_bounds
+from tests.bench.hand_made import efficiency, latency, train, uniform, whole_section
+
+
+def block(*records: Record) -> Block:
+    (view,) = views(records or whole_section())
+    return tables["2"].block(view)
+
+
+def by_system(laid_out: Block) -> dict[str, Any]:
+    labels = [row["system"] for row in laid_out.rows]
+    names = [label.value if isinstance(label, Marked) else label for label in labels]
+    return dict(zip(names, laid_out.rows, strict=True))
+
+
+def test_time_is_related_to_the_single_stream() -> None:
+    rows = by_system(block())
+    assert rows["dual-stream"]["evaluation_s"] == 1.0
+    assert rows["dual-stream"]["per_mille"].value == pytest.approx(0.25)
+    assert rows["single-stream"]["per_mille"].value == pytest.approx(1000.0)
+    assert rows["COOKIE, top 16 re-ranked"]["per_mille"].value == pytest.approx(12.5)
+
+
+def test_a_ratio_to_an_extrapolated_time_is_marked() -> None:
+    rows = by_system(block())
+    assert isinstance(rows["single-stream"]["evaluation_s"], Marked)
+    assert isinstance(rows["COOKIE"]["per_mille"], Marked)
+    assert not isinstance(rows["COOKIE"]["evaluation_s"], Marked)
+    measured = by_system(block(efficiency("cookie", 1.0), efficiency("single_stream", 100.0)))
+    assert measured["COOKIE"]["per_mille"] == pytest.approx(10.0)
+
+
+def test_nothing_unknown_is_a_number() -> None:
+    rows = by_system(block())
+    floor, naive = rows["ridge floor"], rows["single-stream, naive loop"]
+    unknown = ("evaluation_s", "p50_s", "queries_per_second", "peak_rss_bytes", "parameters")
+    assert all(isinstance(floor[key], Missing) for key in unknown)
+    assert isinstance(naive["rsum"], Missing)
+    assert isinstance(rows["COOKIE"]["allocated_bytes"], Missing)
+    assert isinstance(rows["COOKIE"]["pairs_per_second"], Missing)
+    assert isinstance(rows["single-stream"]["p99_s"], Missing)
+
+
+def test_every_na_has_its_reason_below() -> None:
+    text = block().markdown
+    marks = {part.split("]")[0] for part in text.split("n/a [")[1:]}
+    assert marks
+    for mark in marks:
+        assert f"\n- [{mark}] " in text
+
+
+def test_no_cell_is_empty_or_none() -> None:
+    lines = [line for line in block().markdown.splitlines() if line.startswith("|")]
+    cells = [cell.strip() for line in lines for cell in line.strip("|").split("|")]
+    assert "" not in cells
+    assert not [cell for cell in cells if "None" in cell or "nan" in cell]
+
+
+def test_percentiles_come_with_their_n() -> None:
+    rows = by_system(block())
+    assert rows["COOKIE"]["p99_s"] == pytest.approx(0.009)
+    assert rows["COOKIE"]["latency_n"] == 500
+    assert rows["single-stream"]["latency_n"] == 9
+
+
+def test_training_is_listed_by_seed() -> None:
+    text = block(train("cookie"), train("cookie", seed=1), efficiency("cookie", 1.0)).markdown
+    assert "61 s, 61 s" in text
+    assert "600" in text
+
+
+def test_ties_that_matter_are_shown() -> None:
+    tied = uniform("cookie", 20)
+    tied.values["metrics"]["i2t"]["optimistic"]["1"] = 90.0  # type: ignore[index]
+    text = block(tied, efficiency("cookie", 1.0)).markdown
+    low, high = tie_bounds(tied.values["metrics"])
+    assert high > low
+    assert f"RSUM lies between {low:.1f} and {high:.1f}" in text
+
+
+def test_a_section_without_speed_has_no_table_2() -> None:
+    (view,) = views([uniform("cookie", 3)])
+    assert not tables["2"].has_rows(view)
+
+
+def test_latency_alone_is_shown() -> None:
+    text = block(uniform("cookie", 3), latency({"cookie": 0.002})).markdown
+    assert "2 ms" in text
+    assert "Not measured in this section yet." in text
+
+
+def test_cells() -> None:
+    cells = tables["2"].cells((3, 4), False)
+    assert Cell("train", "single_stream", 4) in cells
+    assert Cell("efficiency", "cookie", 3) in cells
+    assert Cell("efficiency", "cookie", 4) not in cells
+    assert cells[-1] == Cell("latency", EVERY_SYSTEM, 3)
+    assert not [cell for cell in cells if cell.system == "dual_stream_triplet"]
+    more = {cell for cell in tables["2"].cells((3, 4), True) if "triplet" in cell.system}
+    assert {cell.kind for cell in more} == {"train", "accuracy"}
+
+
+def test_published_figures_have_a_place_of_their_own() -> None:
+    text = tables["2"].tail()
+    assert "LoopITR" in text
+    assert "LoopITR" not in block().markdown
+    assert "not measured here" in text

