@@ -20,17 +20,20 @@ RIDGE_PENALTY = 3000.0
 class RidgeFloor:
     """A fitted linear map from standardized image features to the space of caption vectors.
 
+    Both sides are compared as differences from the mean training target: what all captions have
+    in common tells none apart, and leaving it in costs several points of image-to-text recall.
+
     Attributes:
         feature_mean: (F,) of the training images.
         feature_scale: (F,) their standard deviation; one where a feature never changes.
         weights: (F, E).
-        intercept: (E,) the mean training target.
+        target_mean: (E,) the mean training target.
     """
 
     feature_mean: Tensor
     feature_scale: Tensor
     weights: Tensor
-    intercept: Tensor
+    target_mean: Tensor
 
     @classmethod
     def fit(
@@ -55,21 +58,21 @@ class RidgeFloor:
         features, targets = image_features.double()[used], targets[used]
         mean, scale = features.mean(dim=0), features.std(dim=0, correction=0)
         scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-        standard, intercept = (features - mean) / scale, targets.mean(dim=0)
+        standard, target_mean = (features - mean) / scale, targets.mean(dim=0)
         gram = standard.T @ standard
         gram.diagonal().add_(penalty)
         factor = torch.linalg.cholesky(gram)
-        weights = torch.cholesky_solve(standard.T @ (targets - intercept), factor)
-        return cls(mean, scale, weights, intercept)
+        weights = torch.cholesky_solve(standard.T @ (targets - target_mean), factor)
+        return cls(mean, scale, weights, target_mean)
 
     def encode_images(self, image_features: Tensor) -> Tensor:
         """Return (N, E) float32, L2-normalized, for features (N, F)."""
         standard = (image_features.double() - self.feature_mean) / self.feature_scale
-        return F.normalize(standard @ self.weights + self.intercept, dim=-1).float()
+        return F.normalize(standard @ self.weights, dim=-1).float()
 
     def encode_texts(self, caption_embeddings: Tensor) -> Tensor:
         """Return (M, E) float32, L2-normalized, for embeddings (M, E)."""
-        return F.normalize(caption_embeddings.double(), dim=-1).float()
+        return F.normalize(caption_embeddings.double() - self.target_mean, dim=-1).float()
 
 
 def caption_means(

@@ -28,7 +28,7 @@ def means_by_hand(embeddings: Tensor, caption_image: np.ndarray, images: int) ->
 def predict(floor: RidgeFloor, features: Tensor) -> np.ndarray:
     """What the map gives before normalization."""
     standard = (features.double() - floor.feature_mean) / floor.feature_scale
-    found: np.ndarray = (standard @ floor.weights + floor.intercept).numpy()
+    found: np.ndarray = (standard @ floor.weights + floor.target_mean).numpy()
     return found
 
 
@@ -58,6 +58,31 @@ def test_equals_scikit_learn():
     other = linear_model.Ridge(alpha=7.0).fit(x, means_by_hand(embeddings, caption_image, len(x)))
     np.testing.assert_allclose(floor.weights.numpy(), other.coef_.T, atol=1e-8)
     np.testing.assert_allclose(predict(floor, features), other.predict(x), atol=1e-8)
+
+
+def test_embeddings_are_unit_differences_from_the_mean_target():
+    features, embeddings, caption_image = example()
+    floor = RidgeFloor.fit(features, embeddings, caption_image)
+    target_mean = means_by_hand(embeddings, caption_image, 12).mean(axis=0)
+    images, captions = (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        for rows in (
+            predict(floor, features) - target_mean,
+            embeddings.double().numpy() - target_mean,
+        )
+    )
+    np.testing.assert_allclose(floor.encode_images(features).numpy(), images, atol=1e-6)
+    np.testing.assert_allclose(floor.encode_texts(embeddings).numpy(), captions, atol=1e-6)
+
+
+def test_what_all_captions_have_in_common_changes_nothing():
+    features, embeddings, caption_image = example()
+    common = torch.tensor([100.0, -50.0, 3.0, 8.0], dtype=torch.float64)
+    plain = RidgeFloor.fit(features, embeddings, caption_image)
+    moved = RidgeFloor.fit(features, embeddings.double() + common, caption_image)
+    torch.testing.assert_close(moved.encode_images(features), plain.encode_images(features))
+    found = moved.encode_texts(embeddings.double() + common)
+    torch.testing.assert_close(found, plain.encode_texts(embeddings))
 
 
 def test_a_linear_world_is_solved():
