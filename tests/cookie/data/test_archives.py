@@ -69,10 +69,13 @@ def test_several_archives_and_folders_are_one_set(tmp_path: Path) -> None:
     }
 
 
-def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
+def test_folders_may_be_links(tmp_path: Path) -> None:
     write_images(tmp_path / "elsewhere", {"a.jpg": jpeg(1)})
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "pictures").symlink_to(tmp_path / "elsewhere" / "images")
+    (tmp_path / "here" / "more").mkdir()
+    (tmp_path / "here" / "more" / "deep").symlink_to(tmp_path / "elsewhere" / "images")
+    assert index_images(tmp_path / "here").find("more/deep/a.jpg") is not None
     location = find(index_images(tmp_path / "here"), "a.jpg")
     assert location.container.read(location.name) == jpeg(1)
 

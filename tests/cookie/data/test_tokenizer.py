@@ -94,6 +94,17 @@ def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["tokenizer.json"]
 
 
+def test_padding_and_cutting_that_a_file_asks_for_are_switched_off(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    WORDS.save(path)
+    backend = module.Backend.from_file(str(path))
+    backend.enable_truncation(3)
+    backend.enable_padding(length=20)
+    path.write_text(backend.to_str())
+    loaded = Tokenizer.load(path)
+    assert loaded.encode(CAPTIONS, 9).ids.equal(WORDS.encode(CAPTIONS, 9).ids)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "no json"])
 def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tokenizer.json"
