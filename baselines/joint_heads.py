@@ -57,19 +57,39 @@ class ProductHead(nn.Module):
     Each is projected, and their cosine is scaled by a learned temperature. A product of the two
     (ViLBERT multiplies them element by element) finds out what they have in common at once,
     where a perceptron on [CLS] first has to learn to compare: it trains in far fewer steps.
+
+    Args:
+        width: W of the joint states.
+        embedding: D, in which the two are compared.
+        temperature: its own, apart from the alignment's.
+        residual: the projections are added to vectors that are given, and start from zero.
     """
 
-    def __init__(self, width: int, embedding: int, temperature: Temperature) -> None:
+    def __init__(
+        self, width: int, embedding: int, temperature: Temperature, *, residual: bool = False
+    ) -> None:
         super().__init__()
         self.text, self.image = nn.Linear(width, embedding), nn.Linear(width, embedding)
         self.temperature = temperature
         self.apply(initialize)
+        if residual:
+            for part in (self.text, self.image):
+                nn.init.zeros_(part.weight)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """Return (P,) float32 for ``states`` (P, 2, W): [CLS], then the summary token."""
+    def forward(
+        self, states: Tensor, text: Tensor | float = 0.0, image: Tensor | float = 0.0
+    ) -> Tensor:
+        """Return (P,) float32.
+
+        Args:
+            states: (P, 2, W), [CLS], then the summary token.
+            text: (P, D) added to the projected [CLS].
+            image: (P, D) added to the projected summary token.
+        """
         with torch.autocast(states.device.type, enabled=False):
-            text, image = states.float().unbind(dim=1)
-            result: Tensor = cosine(self.text(text), self.image(image)) * self.temperature()
+            words, summary = states.float().unbind(dim=1)
+            cosines = cosine(text + self.text(words), image + self.image(summary))
+            result: Tensor = cosines * self.temperature()
             return result
 
 
@@ -79,7 +99,7 @@ class PerceptronHead(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, 1)
+            nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, 1, bias=False)
         )
         self.apply(initialize)
 
@@ -100,16 +120,18 @@ class Alignment(nn.Module):
         self.apply(initialize)
 
     def images(self, tokens: Tensor) -> Tensor:
-        """Return (B, D) float32, L2-normalized, of image states (B, 1 + K, W)."""
+        """Return (B, D) float32 of image states (B, 1 + K, W), not normalized."""
         with torch.autocast(tokens.device.type, enabled=False):
-            return F.normalize(self.image(tokens[:, 0].float()), dim=-1)
+            result: Tensor = self.image(tokens[:, 0].float())
+            return result
 
     def texts(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Return (B, D) float32, L2-normalized, of caption states (B, L, W)."""
+        """Return (B, D) float32 of caption states (B, L, W), not normalized."""
         weights = mask.float() / mask.sum(dim=1, keepdim=True)  # (B, L)
         with torch.autocast(tokens.device.type, enabled=False):
             pooled = torch.einsum("bl,blw->bw", weights, tokens.float())
-            return F.normalize(self.text(pooled), dim=-1)
+            result: Tensor = self.text(pooled)
+            return result
 
 
 class WordHead(nn.Module):

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.hard_negatives import candidates, training_pairs
+from baselines.hard_negatives import TrainingPairs, candidates, training_pairs
 from baselines.joint_heads import Alignment, ImageEntry, PerceptronHead, ProductHead, WordHead
 from cookie.config import Config, TrainConfig
 from cookie.errors import UserError
@@ -37,6 +37,7 @@ from cookie.nn.losses import Temperature, info_nce
 from cookie.nn.parameters import freeze, parameter_groups
 
 IGNORED = -100  # label of a position whose word is not asked for
+LENGTH_CHUNKS = 4
 
 
 class SingleStream(nn.Module):
@@ -82,10 +83,11 @@ class SingleStream(nn.Module):
         self.entry.projection.norm.load_state_dict(norms[self.unimodal].state_dict())
         self.caption_type = nn.Parameter(torch.zeros(width))
         self.alignment = Alignment(width, embedding, _temperature(config))
+        residual = config.joint.head == "residual"
         self.head = (
-            ProductHead(width, embedding, _temperature(config))
-            if config.joint.head == "product"
-            else PerceptronHead(width)
+            PerceptronHead(width)
+            if config.joint.head == "cls"
+            else ProductHead(width, embedding, _temperature(config), residual=residual)
         )
         self.words = WordHead(width, vocabulary_size) if self.text_view else None
 
@@ -107,10 +109,10 @@ class SingleStream(nn.Module):
         """Return (P,) float32: the matching score of image i with caption i."""
         length = texts.tokens.shape[1]
         states = self.attend(images, texts, lambda h: torch.stack([h[:, 0], h[:, length]], dim=1))
-        scores: Tensor = self.head(states)
-        if self.joint.similarity > 0:
-            scores = scores + self.joint.similarity * self._aligned(images, texts)
-        return scores
+        if self.joint.head != "residual":
+            return self.head(states)  # type: ignore[no-any-return]
+        aligned = self.alignment.texts(*texts), self.alignment.images(images.tokens)
+        return self.head(states, *aligned)  # type: ignore[no-any-return]
 
     def attend(
         self, images: ImageState, texts: TextState, choose: Callable[[Tensor], Tensor]
@@ -144,11 +146,13 @@ class SingleStream(nn.Module):
     def training_loss(self, batch: TrainBatch) -> LossOutput:
         """Return matching + alignment + masked words, weighted, and each of them.
 
-        Matching sees every positive and, for each image and each caption, ``joint.negatives``
-        negatives drawn from the batch with the probability that the alignment gives them.
+        Matching sees a share of the positives and, for each of their images and captions,
+        ``joint.negatives`` negatives drawn from the whole batch with the probability that the
+        alignment gives them, each weighted by one over its chance to be drawn.
         """
         images, texts = self.prepare_images(batch.images), self.prepare_texts(batch.texts)
-        first, second = self.alignment.images(images.tokens), self.alignment.texts(*texts)
+        first = F.normalize(self.alignment.images(images.tokens), dim=-1)  # (B, D)
+        second = F.normalize(self.alignment.texts(*texts), dim=-1)
         scale = self.alignment.temperature()
         parts = {
             "alignment": info_nce(first, second, scale),
@@ -160,14 +164,27 @@ class SingleStream(nn.Module):
         return LossOutput(total.sum(), {name: part.detach() for name, part in parts.items()})
 
     def _matching(self, images: ImageState, texts: TextState, similarity: Tensor) -> Tensor:
-        pairs = training_pairs(similarity, self.joint.negatives)
-        scores = self.score_pairs(
-            ImageState(images.tokens[pairs.images]),
-            TextState(texts.tokens[pairs.captions], texts.mask[pairs.captions]),
-        )
-        tables = candidates(scores, pairs.negatives)
-        loss = softmax_matching if self.joint.objective == "softmax" else binary_matching
-        return (loss(tables[0]) + loss(tables[1])) / 2
+        rows = math.ceil(len(similarity) * self.joint.matching_share)
+        pairs = training_pairs(similarity, self.joint.negatives, rows)
+        scores = self._score_chosen(images, texts, pairs)
+        # Hard negatives stand for the easy ones that were not drawn: without that, the score
+        # would only learn what the alignment does not know, and rank worse than it.
+        tables = candidates(scores - pairs.log_chance, pairs.negatives)
+        return (_first_of(tables[0]) + _first_of(tables[1])) / 2
+
+    def _score_chosen(self, images: ImageState, texts: TextState, pairs: TrainingPairs) -> Tensor:
+        """Return (P,) scores of ``pairs``, on the CPU in a few batches of like length."""
+        order = texts.mask.sum(dim=1)[pairs.captions].argsort()
+        # Cutting padding off means asking for lengths, which a GPU would have to be waited for.
+        chunks = LENGTH_CHUNKS if order.device.type == "cpu" else 1
+        scores = []
+        for chosen in order.chunk(chunks):
+            image, caption = pairs.images[chosen], pairs.captions[chosen]
+            mask = texts.mask[caption]
+            length = int(mask.sum(dim=1).max()) if chunks > 1 else mask.shape[1]
+            text = TextState(texts.tokens[caption, :length], mask[:, :length])
+            scores.append(self.score_pairs(ImageState(images.tokens[image]), text))
+        return torch.cat(scores)[order.argsort()]
 
     def _masked_words(self, images: ImageState, texts: TextBatch, masked: TextBatch) -> Tensor:
         """Return the cross entropy of the words that ``masked`` hides, seen with their image."""
@@ -187,13 +204,7 @@ class SingleStream(nn.Module):
         summed: Tensor = F.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
         )
-        mean: Tensor = summed / asked.sum().clamp(min=1)
-        return mean
-
-    def _aligned(self, images: ImageState, texts: TextState) -> Tensor:
-        """Return (P,) the alignment logit of each pair."""
-        first, second = self.alignment.images(images.tokens), self.alignment.texts(*texts)
-        return self.alignment.temperature() * (first * second).sum(dim=-1)
+        return summed / asked.sum().clamp(min=1)
 
     def _encoding(self) -> nullcontext[None] | torch.no_grad:
         return torch.no_grad() if self.config.regime == "frozen" else nullcontext()
@@ -229,18 +240,9 @@ class SingleStream(nn.Module):
         return [group for group in groups + own if group["params"]]
 
 
-def softmax_matching(table: Tensor) -> Tensor:
-    """Return the cross entropy of column 0 among the columns of ``table`` (B, 1 + n)."""
-    return F.cross_entropy(table.float(), table.new_zeros(len(table), dtype=torch.int64))
-
-
-def binary_matching(table: Tensor) -> Tensor:
-    """Return the binary cross entropy of column 0 against the others, half the weight each."""
-    table = table.float()
-    positive = F.softplus(-table[:, 0]).mean()
-    if table.shape[1] == 1:
-        return positive
-    return (positive + F.softplus(table[:, 1:]).mean()) / 2
+def _first_of(table: Tensor) -> Tensor:
+    """Return the cross entropy of column 0 among the columns of ``table`` (R, 1 + n)."""
+    return F.cross_entropy(table, table.new_zeros(len(table), dtype=torch.int64))
 
 
 def _temperature(config: Config) -> Temperature:

@@ -109,33 +109,32 @@ class JointConfig:
             ones below stay unimodal and may be cached per caption. At most ``text.layers``.
         grid: image tokens a side that enter the joint layers (the encoder's grid is pooled).
         head: ``product`` scores a pair by the cosine of what the joint layers make of [CLS] and
-            of a summary token of the image; ``cls`` by a perceptron on [CLS].
+            of a summary token of the image; ``residual`` adds both to the unimodal vectors of
+            the alignment first, so that the score starts as the alignment's; ``cls`` is a
+            perceptron on [CLS].
         rate: learning rate of joint layers that start from pretrained weights; layers that
             start from nothing learn at ``train.learning_rate``.
         negatives: hard negatives per positive and direction.
-        objective: ``softmax`` picks the positive out of its negatives, in either direction;
-            ``binary`` classifies each pair by itself.
-        matching: weight of that loss.
+        matching: weight of the matching loss: pick the positive out of its negatives.
+        matching_share: share of a batch's positives that it looks at; their negatives come from
+            the whole batch, as the alignment's do.
         alignment: weight of the contrastive loss on the unimodal states, which also finds the
             hard negatives.
         masked_words: weight of the masked language modelling loss.
         masked_share: share of a batch's pairs that it looks at; the words it predicts are those
             that ``augment.text_rate`` masks.
-        similarity: weight of the alignment cosine in the ranking score; 0 leaves the score to the
-            joint layers alone.
     """
 
     layers: int = 2
     grid: int = 8
-    head: Literal["product", "cls"] = "product"
+    head: Literal["residual", "product", "cls"] = "residual"
     rate: float = 1e-4
     negatives: int = 1
-    objective: Literal["softmax", "binary"] = "softmax"
     matching: float = 1.0
+    matching_share: float = 0.5
     alignment: float = 1.0
     masked_words: float = 0.1
     masked_share: float = 0.25
-    similarity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
