@@ -1,0 +1,136 @@
+"""The command: its errors, its plan, and one small run from end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.records import read
+from bench.reproduce import Options, check, chosen_preset, listing, plan
+from cookie.errors import UserError
+
+
+def command(
+    *arguments: str, home: Path | None = None, timeout: float = 280
+) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    environment |= {} if home is None else {"COOKIE_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "bench.reproduce", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=timeout,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(), "--table N, or --all"),
+        (Options(table="2", all=True), "--table N, or --all"),
+        (Options(table="22"), "Unknown table '22': did you mean '2'?"),
+        (Options(table="x"), "choose one of: 1, 2"),
+        (Options(table="2", preset="tinny"), "did you mean 'tiny'?"),
+        (Options(table="2", seeds=()), "--seeds"),
+        (Options(table="2", seeds=(1, 1)), "--seeds"),
+        (Options(table="2", seeds=(-1,)), "--seeds"),
+        (Options(table="2", limit=1), "--limit"),
+        (Options(table="2", accuracy_seconds=0), "--accuracy-seconds"),
+        (Options(table="2", accuracy_seconds=float("nan")), "--accuracy-seconds"),
+    ],
+)
+def test_wrong_options_are_one_sentence(options: Options, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check(options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_good_options_pass() -> None:
+    check(Options(table="2"))
+    check(Options(all=True, preset="smoke", seeds=(0, 1, 2), limit=2))
+
+
+def test_the_preset_suits_the_data_set() -> None:
+    assert chosen_preset(Options()) == "tiny"
+    assert chosen_preset(Options(dataset="flickr8k")) == "small"
+    assert chosen_preset(Options(dataset="flickr8k", preset="tiny")) == "tiny"
+
+
+def test_listing_names_everything() -> None:
+    text = listing()
+    for name in ("1  Cross-modal", "2  Efficiency", "smoke", "single_stream_naive"):
+        assert name in text
+
+
+def test_all_tables_share_their_cells() -> None:
+    both = plan(Options(all=True))
+    assert set(plan(Options(table="1"))) | set(plan(Options(table="2"))) == set(both)
+    assert len(both) == len(set(both))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--table", "22"], "did you mean '2'?"),
+        (["--table", "2", "--dataset", "scene"], "did you mean 'scenes'?"),
+        (["--table", "2", "--device", "gpu"], "Unknown device 'gpu'"),
+    ],
+)
+def test_errors_of_the_command(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = command(*arguments, "--results-dir", str(tmp_path / "results"), home=tmp_path / "home")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_help_and_list_need_no_torch() -> None:
+    code = (
+        "import sys; from bench import reproduce; reproduce.listing();"
+        "heavy = {'torch', 'scipy', 'matplotlib', 'pandas', 'timm'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
+    """Plan, run, render; a second run finds everything finished and changes no byte."""
+    results, home = tmp_path / "results", tmp_path / "home"
+    asked = ["--table", "2", "--preset", "smoke", "--limit", "12", "--device", "cpu"]
+    asked += ["--results-dir", str(results)]
+    planned = command(*asked, "--dry-run", "--json", home=home)
+    assert planned.returncode == 0, planned.stderr
+    cells = json.loads(planned.stdout)
+    assert not [cell for cell in cells if cell["finished"]]
+    assert not list(results.rglob("*.json"))
+
+    first = command(*asked, home=home)
+    assert first.returncode == 0, first.stderr
+    report = results / "scenes" / "table_2.md"
+    assert f"table 2: {report}" in first.stdout
+    assert first.stdout.count("\n  C") == 3
+    records = [read(path) for path in results.rglob("*.json")]
+    assert len(records) == len(cells)
+    assert all(made.seconds > 0 for made in records)
+    page = report.read_text()
+    assert "first 12 test images" in page
+    assert "nan" not in page
+    assert "None" not in page
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+
+    second = command(*asked, "--json", home=home)
+    assert second.returncode == 0, second.stderr
+    outcome = json.loads(second.stdout)
+    assert outcome["ran"] == 0
+    assert outcome["reports"][0]["table"] == "2"
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
