@@ -182,6 +182,19 @@ def test_the_strength_bounds_the_jitter() -> None:
     assert 1.35 < share.max() < 1.41
 
 
+def test_the_strength_bounds_the_turn_of_the_hue() -> None:
+    """A color that no jitter drives out of range: its chroma turns by color / 4 at most."""
+    calm = torch.tensor([100, 80, 90], dtype=torch.uint8)[None, :, None, None]
+    augment = ImageAugment(AugmentConfig(crop_scale=1, color=0.4))
+    views = augment(calm.expand(500, 3, 4, 4), generator()).mean(dim=(2, 3))
+    chroma = torch.tensor([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    across, along = (views @ chroma.T).flip(1).unbind(dim=1)
+    start = chroma @ calm.flatten().float()
+    turns = (torch.atan2(across, along) - torch.atan2(start[1], start[0])) / (2 * math.pi)
+    assert 0.09 < turns.max() < 0.102
+    assert -0.102 < turns.min() < -0.09
+
+
 rows = st.lists(st.integers(0, 9), min_size=1, max_size=8)
 
 

@@ -64,7 +64,10 @@ def test_texts_are_padded_to_the_longest_of_the_batch() -> None:
     assert batch.mask.equal(expected.mask)
     assert batch.tokens is None
     shortest = int(np.argmin([len(caption) for caption in SPLIT.captions]))
-    assert CORPUS.texts(np.array([shortest])).ids.shape[1] < 16
+    alone = CORPUS.texts(np.array([shortest]))
+    assert alone.mask.all()
+    assert alone.ids.equal(TOKENIZER.encode([SPLIT.captions[shortest]], 16).ids)
+    assert alone.ids.shape[1] < 16
 
 
 def test_texts_with_a_generator_are_views() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import tokenizers
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,7 +98,7 @@ def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
 def test_padding_and_cutting_that_a_file_asks_for_are_switched_off(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     WORDS.save(path)
-    backend = module.Backend.from_file(str(path))
+    backend = tokenizers.Tokenizer.from_file(str(path))
     backend.enable_truncation(3)
     backend.enable_padding(length=20)
     path.write_text(backend.to_str())
