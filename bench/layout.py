@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tabulate import tabulate
 
@@ -32,11 +32,12 @@ Row = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: key in the rows, heading with its unit, and how a number is written."""
+    """A column: key in the rows, heading with its unit, how a value is written, and its side."""
 
     key: str
     heading: str
     show: Callable[[Any], str] = str
+    align: Literal["left", "right"] = "right"
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ def markdown_table(
     body = [[show(row[column.key], column, notes) for column in columns] for row in rows]
     if footnotes is None and notes.reasons:
         raise ValueError("a value needs a footnote and there is no place for it")
-    align = ["left"] + ["right"] * (len(columns) - 1)
+    align = [column.align for column in columns]
     headings = [column.heading for column in columns]
     return tabulate(body, headings, tablefmt="pipe", colalign=align, disable_numparse=True)
 

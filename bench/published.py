@@ -9,16 +9,16 @@ from bench.layout import Column, markdown_table
 
 PATH = Path(__file__).with_name("published.csv")
 COLUMNS = (
-    Column("system", "system"),
-    Column("family", "family"),
-    Column("dataset", "data"),
-    Column("setting", "setting"),
+    Column("system", "system", align="left"),
+    Column("family", "family", align="left"),
+    Column("dataset", "data", align="left"),
+    Column("setting", "setting", align="left"),
     Column("i2t_r1", "i2t R@1"),
     Column("t2i_r1", "t2i R@1"),
     Column("full_evaluation", "full evaluation"),
     Column("per_mille_of_single_stream", "‰ of its single-stream"),
-    Column("source", "source"),
-    Column("standing", "standing"),
+    Column("source", "source", align="left"),
+    Column("standing", "standing", align="left"),
 )
 
 

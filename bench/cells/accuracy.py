@@ -204,22 +204,24 @@ def pair_rate(scorer: PairScorer, states: Prepared, seed: int) -> float:
 
 
 def draw(corpus: Corpus, affordable: float, pairs: tuple[int, int], seed: int) -> Sample:
-    """Return all queries, or a random sample whose pairs are ``affordable``, half a direction.
+    """Return all queries, or a random sample whose pairs are ``affordable``.
 
-    A larger sample contains a smaller one, so runs of different speed share their queries.
+    The directions share the pairs so that the sum of their recalls varies least: queries in
+    inverse proportion to the square root of what one costs (Neyman 1934). A larger sample
+    contains a smaller one, so runs of different speed share their queries.
 
     Args:
         corpus: the split.
-        affordable: pairs that may be scored.
+        affordable: pairs that may be scored; at least two queries a direction are drawn.
         pairs: of one image query, of one caption query.
         seed: of the draw.
     """
     counts = corpus.image_count, len(corpus.captions)
     if counts[0] * pairs[0] + counts[1] * pairs[1] <= affordable:
         return Sample(np.arange(counts[0]), np.arange(counts[1]), whole=True)
-    generator = np.random.default_rng(seed)
+    generator, roots = np.random.default_rng(seed), np.sqrt(pairs)
     images, captions = (
-        np.sort(generator.permutation(count)[: max(2, int(affordable / 2 / each))])
-        for count, each in zip(counts, pairs, strict=True)
+        np.sort(generator.permutation(count)[: max(2, int(affordable / (root * roots.sum())))])
+        for count, root in zip(counts, roots, strict=True)
     )
     return Sample(images, captions, whole=len(images) + len(captions) == sum(counts))

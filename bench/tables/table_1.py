@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
 REFERENCE = "dual_stream"
 COLUMNS = (
-    Column("system", "system"),
+    Column("system", "system", align="left"),
     *(Column(f"{d}_r{k}", f"{d} R@{k}", fixed(1)) for d in DIRECTIONS for k in KS),
     Column("rsum", "RSUM", fixed(1)),
     Column("interval", "95 % interval"),

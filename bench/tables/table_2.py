@@ -45,7 +45,7 @@ VARIANTS = ("dual_stream_triplet",)
 REFERENCE = "single_stream"
 _EXTRAPOLATED = "Extrapolated from measured pairs/s (in a ratio: at least one of the two times is)."
 
-SYSTEM = Column("system", "system")
+SYSTEM = Column("system", "system", align="left")
 SPEED = (
     SYSTEM,
     Column("rsum", "RSUM (95 % interval)"),

@@ -24,10 +24,23 @@ def test_a_sample_keeps_to_what_is_affordable(affordable: float) -> None:
     pairs = len(sample.images) * CAPTIONS, len(sample.captions) * 30
     if sample.whole:
         assert (len(sample.images), len(sample.captions)) == (30, CAPTIONS)
-    for cost, each in zip(pairs, (CAPTIONS, 30), strict=True):
-        assert sample.whole or cost <= max(affordable / 2, 2 * each)
+    if len(sample.images) > 2 and len(sample.captions) > 2:
+        assert sum(pairs) <= affordable
     assert len(sample.images) >= 2
     assert len(set(sample.images.tolist())) == len(sample.images)
+
+
+def test_directions_share_the_pairs_as_neyman_says() -> None:
+    """Among all splits of the pairs, none gives a sum of two rates with a smaller variance."""
+    affordable, costs = 900.0, (CAPTIONS, 30)
+
+    def variance(share: float) -> float:
+        return costs[0] / (share * affordable) + costs[1] / ((1 - share) * affordable)
+
+    sample = draw(CORPUS, affordable, costs, 0)
+    chosen = 1 / len(sample.images) + 1 / len(sample.captions)
+    best = min(variance(share) for share in np.linspace(0.01, 0.99, 99))
+    assert chosen == pytest.approx(best, rel=0.1)
 
 
 def test_a_larger_sample_holds_the_smaller_one() -> None:
