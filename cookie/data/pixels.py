@@ -74,6 +74,13 @@ def _decode(source: ImageSource, size: int) -> Iterator[NDArray[np.uint8]]:
     def load(index: int) -> NDArray[np.uint8]:
         return np.asarray(source.load(index, size), dtype=np.uint8).transpose(2, 0, 1)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(_cores()) as threads:
         for start in range(0, len(source), CHUNK):
             yield from threads.map(load, range(start, min(start + CHUNK, len(source))))
+
+
+def _cores() -> int:
+    """Return the cores that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
