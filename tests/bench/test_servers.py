@@ -1,0 +1,86 @@
+"""What is timed gives the right answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.pair_states import naive_scores
+from bench.servers import (
+    DualServer,
+    PairServer,
+    Queries,
+    TwoStageServer,
+    image_batches,
+    modules_of,
+)
+from tests.bench.toy import ToyCorpus, ToyEncoder, ToyScorer
+
+CORPUS = ToyCorpus(images=100)
+EVERYTHING = np.arange(100)
+ASKED = np.array([3, 0, 77])
+
+
+def test_batches_cover_every_image_once_in_order() -> None:
+    joined = torch.cat([batch.data for batch in image_batches(CORPUS)])
+    assert torch.equal(joined, CORPUS.images(EVERYTHING).data)
+    assert len(list(image_batches(CORPUS))) == 2
+
+
+def test_dual_server_finds_the_largest_inner_products() -> None:
+    encoder = ToyEncoder()
+    server = DualServer(encoder, "float32")
+    server.index(CORPUS)
+    found = server.search(CORPUS.texts(ASKED), 10)
+    images = encoder.encode_images(CORPUS.images(EVERYTHING))
+    expected = (encoder.encode_texts(CORPUS.texts(ASKED)) @ images.T).topk(10, dim=1)
+    assert torch.equal(found.indices, expected.indices)
+    torch.testing.assert_close(found.scores, expected.values.detach())
+
+
+def test_pair_server_agrees_with_the_plain_loop() -> None:
+    scorer = ToyScorer()
+    server = PairServer(scorer, "float32")
+    server.index(CORPUS)
+    found = server.search(CORPUS.texts(ASKED), 10)
+    scores = naive_scores(scorer, CORPUS.images(EVERYTHING), CORPUS.texts(ASKED)).T
+    expected = scores.topk(10, dim=1)
+    assert torch.equal(found.indices, expected.indices)
+    torch.testing.assert_close(found.scores, expected.values)
+
+
+def test_two_stages_with_a_whole_shortlist_are_the_second_stage() -> None:
+    scorer = ToyScorer(1)
+    pair = PairServer(scorer, "float32")
+    server = TwoStageServer(DualServer(ToyEncoder(), "float32"), pair, len(EVERYTHING))
+    server.index(CORPUS)
+    queries = CORPUS.texts(ASKED)
+    assert torch.equal(server.search(queries, 10).indices, pair.search(queries, 10).indices)
+
+
+def test_two_stages_return_only_what_is_on_the_shortlist() -> None:
+    dual = DualServer(ToyEncoder(), "float32")
+    server = TwoStageServer(dual, PairServer(ToyScorer(1), "float32"), 5)
+    server.index(CORPUS)
+    queries = CORPUS.texts(ASKED)
+    found, first = server.search(queries, 5), dual.search(queries, 5)
+    assert torch.equal(found.indices.sort(1).values, first.indices.sort(1).values)
+    assert not torch.equal(found.indices, first.indices)
+
+
+def test_every_server_meets_the_same_queries() -> None:
+    first, second = Queries(CORPUS, 4), Queries(CORPUS, 4)
+    for turn in range(9):
+        assert torch.equal(first.one(turn).ids, second.one(turn).ids)
+        assert torch.equal(first.one(turn).ids, first.one(turn + 4).ids)
+    assert len(first.batch(9)) == 9
+    assert len({tuple(first.one(turn).ids[0].tolist()) for turn in range(4)}) > 1
+
+
+def test_modules_are_counted_once_each() -> None:
+    encoder, scorer = ToyEncoder(), ToyScorer()
+    both = TwoStageServer(DualServer(encoder, "float32"), PairServer(scorer, "float32"), 5)
+    assert list(modules_of(both)) == [encoder, scorer]
+    with pytest.raises(TypeError):
+        modules_of(object())  # type: ignore[arg-type]
