@@ -84,8 +84,10 @@ def evaluate(
 def _loaded(matrix: Matrix, kind: str, device: torch.device) -> Tensor:
     """Return checked float32 embeddings on ``device``."""
     embeddings = as_tensor(matrix).to(device, torch.float32)
-    reject_not_finite(embeddings, kind)
-    reject_zero(embeddings, kind)
+    lengths = torch.linalg.vector_norm(embeddings, dim=1)
+    if not bool((torch.isfinite(lengths) & (lengths > 0)).all()):  # one cheap look at all rows
+        reject_not_finite(embeddings, kind)
+        reject_zero(embeddings, kind)
     return embeddings
 
 
@@ -93,8 +95,8 @@ def _parts(queries: IndexArray, block: int) -> list[IndexArray]:
     return [queries[start : start + block] for start in range(0, len(queries), block)]
 
 
-def _gather(blocks: Iterable[BlockRanks], queries: IndexArray, gallery: int) -> QueryRanks:
-    """Join blocks of ranks on the CPU."""
+def join_blocks(blocks: Iterable[BlockRanks], queries: IndexArray, gallery: int) -> QueryRanks:
+    """Join blocks of ranks into arrays."""
     parts = list(blocks) or [BlockRanks.empty()]
     ranks, optimistic, pessimistic, average_precision, r_precision = (
         torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)
@@ -141,7 +143,7 @@ def direction_metrics(
         rank_block(_block(scores, part), truth.select(part).padded(common_device(scores)))
         for part in _parts(asked, block)
     )
-    return summarize(_gather(blocks, asked, scores.shape[1]), ks)
+    return summarize(join_blocks(blocks, asked, scores.shape[1]), ks)
 
 
 def _block(scores: Matrix, queries: IndexArray) -> Tensor:
