@@ -19,53 +19,32 @@ class TrainingPairs(NamedTuple):
     Attributes:
         images: (P,) int64 batch rows.
         captions: (P,) int64 batch rows.
-        log_chance: (P,) log probability of having been drawn; 0 for positives. Taken off the
-            scores it makes a softmax over the drawn an estimate of the one over the whole batch
-            (importance sampling; Bengio and Senecal, 2008).
         negatives: n, negatives per positive and direction.
     """
 
     images: Tensor
     captions: Tensor
-    log_chance: Tensor
     negatives: int
 
 
-class Draw(NamedTuple):
-    """Negatives of each row.
-
-    Attributes:
-        columns: (R, n) int64.
-        log_chance: (R, n) log probability of having been drawn, given the first one left out.
-    """
-
-    columns: Tensor
-    log_chance: Tensor
-
-
-def sample_negatives(similarity: Tensor, count: int) -> Draw:
-    """Draw other columns of each row by their softmax probability.
+def sample_negatives(similarity: Tensor, count: int) -> Tensor:
+    """Return (R, count) int64: other columns of each row, drawn by their softmax probability.
 
     Without replacement and never the row's own index: the largest of logits plus Gumbel noise are
-    such a draw, which needs no loop and no wait for the device. With their chance of exceeding
-    the largest that was left out, sums over the drawn estimate sums over all without bias (Kool,
-    van Hoof and Welling, "Stochastic Beams and Where to Find Them", ICML 2019).
+    such a draw (Kool et al., ICML 2019), which needs no loop and no wait for the device.
 
     Args:
         similarity: (R, B) logits, R <= B; row i belongs to column i.
-        count: n, at most B - 1.
+        count: at most B - 1.
     """
     rows, size = similarity.shape
     if not 1 <= count < size:
         raise ValueError(f"cannot draw {count} negatives out of {size - 1}")
-    own = torch.eye(rows, size, dtype=torch.bool, device=similarity.device)
-    logits = similarity.detach().float().masked_fill(own, -torch.inf).log_softmax(dim=1)
+    logits = similarity.detach().float()
     noise = torch.rand_like(logits).clamp(min=SMALLEST)
-    noisy = logits - torch.log((-torch.log(noise)).clamp(min=SMALLEST))
-    best = noisy.topk(count + 1, dim=1)  # of all others, the row's own comes last: minus infinity
-    columns, threshold = best.indices[:, :count], best.values[:, count:]
-    rate = torch.exp(logits.gather(1, columns) - threshold)
-    return Draw(columns, torch.log((-torch.expm1(-rate)).clamp(min=SMALLEST)))
+    gumbel = -torch.log((-torch.log(noise)).clamp(min=SMALLEST))
+    own = torch.eye(rows, size, dtype=torch.bool, device=logits.device)
+    return (logits + gumbel).masked_fill(own, -torch.inf).topk(count, dim=1).indices
 
 
 def training_pairs(similarity: Tensor, count: int, rows: int | None = None) -> TrainingPairs:
@@ -79,17 +58,13 @@ def training_pairs(similarity: Tensor, count: int, rows: int | None = None) -> T
     """
     count = min(count, len(similarity) - 1)
     own = torch.arange(len(similarity), device=similarity.device)[:rows]
-    certain = torch.zeros(len(own), device=similarity.device)
     if count == 0:
-        return TrainingPairs(own, own, certain, 0)
-    captions = sample_negatives(similarity[:rows], count)
-    images = sample_negatives(similarity.T[:rows], count)
+        return TrainingPairs(own, own, 0)
+    captions = sample_negatives(similarity[:rows], count).flatten()
+    images = sample_negatives(similarity.T[:rows], count).flatten()
     repeated = own.repeat_interleave(count)
     return TrainingPairs(
-        torch.cat([own, repeated, images.columns.flatten()]),
-        torch.cat([own, captions.columns.flatten(), repeated]),
-        torch.cat([certain, captions.log_chance.flatten(), images.log_chance.flatten()]),
-        count,
+        torch.cat([own, repeated, images]), torch.cat([own, captions, repeated]), count
     )
 
 

@@ -57,38 +57,19 @@ class ProductHead(nn.Module):
     Each is projected, and their cosine is scaled by a learned temperature. A product of the two
     (ViLBERT multiplies them element by element) finds out what they have in common at once,
     where a perceptron on [CLS] first has to learn to compare: it trains in far fewer steps.
-
-    Args:
-        width: W of the joint states.
-        embedding: D, in which the two are compared.
-        temperature: its own, apart from the alignment's.
-        residual: the projections are added to vectors that are given, and start from zero.
     """
 
-    def __init__(
-        self, width: int, embedding: int, temperature: Temperature, *, residual: bool = False
-    ) -> None:
+    def __init__(self, width: int, embedding: int, temperature: Temperature) -> None:
         super().__init__()
         self.text, self.image = nn.Linear(width, embedding), nn.Linear(width, embedding)
         self.temperature = temperature
         self.apply(initialize)
-        if residual:
-            for part in (self.text, self.image):
-                nn.init.zeros_(part.weight)
 
-    def forward(
-        self, states: Tensor, text: Tensor | float = 0.0, image: Tensor | float = 0.0
-    ) -> Tensor:
-        """Return (P,) float32.
-
-        Args:
-            states: (P, 2, W), [CLS], then the summary token.
-            text: (P, D) added to the projected [CLS].
-            image: (P, D) added to the projected summary token.
-        """
+    def forward(self, states: Tensor) -> Tensor:
+        """Return (P,) float32 for ``states`` (P, 2, W): [CLS], then the summary token."""
         with torch.autocast(states.device.type, enabled=False):
-            words, summary = states.float().unbind(dim=1)
-            cosines = cosine(text + self.text(words), image + self.image(summary))
+            text, image = states.float().unbind(dim=1)
+            cosines = F.cosine_similarity(self.text(text), self.image(image), dim=-1)
             result: Tensor = cosines * self.temperature()
             return result
 
@@ -119,19 +100,22 @@ class Alignment(nn.Module):
         self.temperature = temperature
         self.apply(initialize)
 
+    def forward(self, images: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return (P,) float32: the scaled cosine of each pair of states."""
+        cosines = (self.images(images) * self.texts(tokens, mask)).sum(dim=-1)
+        return cosines * self.temperature()  # type: ignore[no-any-return]
+
     def images(self, tokens: Tensor) -> Tensor:
-        """Return (B, D) float32 of image states (B, 1 + K, W), not normalized."""
+        """Return (B, D) float32, L2-normalized, of image states (B, 1 + K, W)."""
         with torch.autocast(tokens.device.type, enabled=False):
-            result: Tensor = self.image(tokens[:, 0].float())
-            return result
+            return F.normalize(self.image(tokens[:, 0].float()), dim=-1)
 
     def texts(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Return (B, D) float32 of caption states (B, L, W), not normalized."""
+        """Return (B, D) float32, L2-normalized, of caption states (B, L, W)."""
         weights = mask.float() / mask.sum(dim=1, keepdim=True)  # (B, L)
         with torch.autocast(tokens.device.type, enabled=False):
             pooled = torch.einsum("bl,blw->bw", weights, tokens.float())
-            result: Tensor = self.text(pooled)
-            return result
+            return F.normalize(self.text(pooled), dim=-1)
 
 
 class WordHead(nn.Module):
@@ -146,8 +130,3 @@ class WordHead(nn.Module):
     def forward(self, states: Tensor, words: Tensor) -> Tensor:
         """Return (..., V) for ``states`` (..., W) and the embedding ``words`` (V, W)."""
         return F.linear(self.transform(states), words, self.bias)
-
-
-def cosine(first: Tensor, second: Tensor) -> Tensor:
-    """Return (P,) cosines of matching rows."""
-    return (F.normalize(first, dim=-1) * F.normalize(second, dim=-1)).sum(dim=-1)

@@ -83,11 +83,10 @@ class SingleStream(nn.Module):
         self.entry.projection.norm.load_state_dict(norms[self.unimodal].state_dict())
         self.caption_type = nn.Parameter(torch.zeros(width))
         self.alignment = Alignment(width, embedding, _temperature(config))
-        residual = config.joint.head == "residual"
         self.head = (
-            PerceptronHead(width)
-            if config.joint.head == "cls"
-            else ProductHead(width, embedding, _temperature(config), residual=residual)
+            ProductHead(width, embedding, _temperature(config))
+            if config.joint.head == "product"
+            else PerceptronHead(width)
         )
         self.words = WordHead(width, vocabulary_size) if self.text_view else None
 
@@ -107,12 +106,17 @@ class SingleStream(nn.Module):
 
     def score_pairs(self, images: ImageState, texts: TextState) -> Tensor:
         """Return (P,) float32: the matching score of image i with caption i."""
+        scores = self.joint_scores(images, texts)
+        if self.joint.similarity > 0:
+            scores = scores + self.joint.similarity * self.alignment(images.tokens, *texts)
+        return scores
+
+    def joint_scores(self, images: ImageState, texts: TextState) -> Tensor:
+        """Return (P,) float32: what the joint layers alone say of each pair."""
         length = texts.tokens.shape[1]
         states = self.attend(images, texts, lambda h: torch.stack([h[:, 0], h[:, length]], dim=1))
-        if self.joint.head != "residual":
-            return self.head(states)  # type: ignore[no-any-return]
-        aligned = self.alignment.texts(*texts), self.alignment.images(images.tokens)
-        return self.head(states, *aligned)  # type: ignore[no-any-return]
+        result: Tensor = self.head(states)
+        return result
 
     def attend(
         self, images: ImageState, texts: TextState, choose: Callable[[Tensor], Tensor]
@@ -148,11 +152,13 @@ class SingleStream(nn.Module):
 
         Matching sees a share of the positives and, for each of their images and captions,
         ``joint.negatives`` negatives drawn from the whole batch with the probability that the
-        alignment gives them, each weighted by one over its chance to be drawn.
+        alignment gives them. It is a loss of the joint scores: among a caption's images so drawn,
+        the odds of the right one are exp(ranking score - alignment logit), so what is learned
+        best is what the alignment does not know, and the sum of both is what ranks (the
+        correction of a sampled softmax; Bengio and Senecal, 2008).
         """
         images, texts = self.prepare_images(batch.images), self.prepare_texts(batch.texts)
-        first = F.normalize(self.alignment.images(images.tokens), dim=-1)  # (B, D)
-        second = F.normalize(self.alignment.texts(*texts), dim=-1)
+        first, second = self.alignment.images(images.tokens), self.alignment.texts(*texts)
         scale = self.alignment.temperature()
         parts = {
             "alignment": info_nce(first, second, scale),
@@ -166,14 +172,11 @@ class SingleStream(nn.Module):
     def _matching(self, images: ImageState, texts: TextState, similarity: Tensor) -> Tensor:
         rows = math.ceil(len(similarity) * self.joint.matching_share)
         pairs = training_pairs(similarity, self.joint.negatives, rows)
-        scores = self._score_chosen(images, texts, pairs)
-        # Hard negatives stand for the easy ones that were not drawn: without that, the score
-        # would only learn what the alignment does not know, and rank worse than it.
-        tables = candidates(scores - pairs.log_chance, pairs.negatives)
+        tables = candidates(self._score_chosen(images, texts, pairs), pairs.negatives)
         return (_first_of(tables[0]) + _first_of(tables[1])) / 2
 
     def _score_chosen(self, images: ImageState, texts: TextState, pairs: TrainingPairs) -> Tensor:
-        """Return (P,) scores of ``pairs``, on the CPU in a few batches of like length."""
+        """Return (P,) joint scores of ``pairs``, on the CPU in a few batches of like length."""
         order = texts.mask.sum(dim=1)[pairs.captions].argsort()
         # Cutting padding off means asking for lengths, which a GPU would have to be waited for.
         chunks = LENGTH_CHUNKS if order.device.type == "cpu" else 1
@@ -183,7 +186,7 @@ class SingleStream(nn.Module):
             mask = texts.mask[caption]
             length = int(mask.sum(dim=1).max()) if chunks > 1 else mask.shape[1]
             text = TextState(texts.tokens[caption, :length], mask[:, :length])
-            scores.append(self.score_pairs(ImageState(images.tokens[image]), text))
+            scores.append(self.joint_scores(ImageState(images.tokens[image]), text))
         return torch.cat(scores)[order.argsort()]
 
     def _masked_words(self, images: ImageState, texts: TextBatch, masked: TextBatch) -> Tensor:

@@ -109,9 +109,7 @@ class JointConfig:
             ones below stay unimodal and may be cached per caption. At most ``text.layers``.
         grid: image tokens a side that enter the joint layers (the encoder's grid is pooled).
         head: ``product`` scores a pair by the cosine of what the joint layers make of [CLS] and
-            of a summary token of the image; ``residual`` adds both to the unimodal vectors of
-            the alignment first, so that the score starts as the alignment's; ``cls`` is a
-            perceptron on [CLS].
+            of a summary token of the image; ``cls`` by a perceptron on [CLS].
         rate: learning rate of joint layers that start from pretrained weights; layers that
             start from nothing learn at ``train.learning_rate``.
         negatives: hard negatives per positive and direction.
@@ -123,11 +121,15 @@ class JointConfig:
         masked_words: weight of the masked language modelling loss.
         masked_share: share of a batch's pairs that it looks at; the words it predicts are those
             that ``augment.text_rate`` masks.
+        similarity: weight of the alignment logit in the ranking score, to which the joint layers
+            add what only they see; 0 ranks by the joint layers alone. With negatives drawn by
+            the alignment the sum is what the matching loss trains, and on validation the joint
+            score alone stays below its own alignment.
     """
 
     layers: int = 2
     grid: int = 8
-    head: Literal["residual", "product", "cls"] = "residual"
+    head: Literal["product", "cls"] = "product"
     rate: float = 1e-4
     negatives: int = 1
     matching: float = 1.0
@@ -135,6 +137,7 @@ class JointConfig:
     alignment: float = 1.0
     masked_words: float = 0.1
     masked_share: float = 0.25
+    similarity: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

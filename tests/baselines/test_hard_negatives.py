@@ -13,7 +13,7 @@ from baselines.hard_negatives import candidates, sample_negatives, training_pair
 def test_negatives_are_others_and_distinct(size: int, data: st.DataObject, seed: int, scale: float):
     count = data.draw(st.integers(1, size - 1))
     torch.manual_seed(seed)
-    chosen = sample_negatives(scale * torch.randn(size, size), count).columns
+    chosen = sample_negatives(scale * torch.randn(size, size), count)
     assert chosen.shape == (size, count)
     for row, columns in enumerate(chosen.tolist()):
         assert row not in columns
@@ -23,7 +23,7 @@ def test_negatives_are_others_and_distinct(size: int, data: st.DataObject, seed:
 def test_negatives_follow_the_softmax_of_the_others():
     torch.manual_seed(0)
     similarity = torch.tensor([[9.0, 0.0, 1.0, 2.0]]).repeat(4, 1)
-    draws = torch.stack([sample_negatives(similarity, 1).columns[0, 0] for _ in range(4000)])
+    draws = torch.stack([sample_negatives(similarity, 1)[0, 0] for _ in range(4000)])
     found = torch.bincount(draws, minlength=4) / 4000
     wanted = torch.tensor([0.0, *torch.tensor([0.0, 1.0, 2.0]).softmax(dim=0).tolist()])
     assert torch.allclose(found, wanted, atol=0.03)  # four standard errors
@@ -37,7 +37,7 @@ def test_impossible_numbers_of_negatives_are_refused(count: int):
 
 def test_sampling_keeps_no_graph():
     similarity = torch.zeros(3, 3, requires_grad=True)
-    assert not sample_negatives(similarity, 1).log_chance.requires_grad
+    assert not sample_negatives(similarity, 1).requires_grad
 
 
 def test_pairs_hold_each_positive_and_each_side_of_every_negative():
@@ -89,36 +89,3 @@ def test_tables_put_the_positive_first_and_the_right_negatives_beside_it(negativ
         assert all(int(score) % 10 == row for score in by_caption[row])
         assert all(score != 11 * row for score in [*by_image[row, 1:], *by_caption[row, 1:]])
     assert by_image.shape == by_caption.shape == (len(by_image), 1 + pairs.negatives)
-
-
-@pytest.mark.parametrize("count", [1, 2, 4, 5])
-def test_a_softmax_over_the_drawn_estimates_the_one_over_all(count: int):
-    """The mean of the estimated denominators over many draws equals the true one."""
-    torch.manual_seed(4)
-    similarity, scores = torch.randn(6, 6), torch.randn(6, 6)
-    estimates = []
-    for _ in range(4000):
-        pairs = training_pairs(similarity, count)
-        corrected = scores[pairs.images, pairs.captions] - pairs.log_chance
-        by_image, by_caption = candidates(corrected, count)
-        estimates.append(torch.stack([by_image.exp().sum(dim=1), by_caption.exp().sum(dim=1)]))
-    found = torch.stack(estimates)
-    wanted = torch.stack([scores.exp().sum(dim=1), scores.exp().sum(dim=0)])
-    error = found.std(dim=0) / 4000**0.5
-    assert bool(((found.mean(dim=0) - wanted).abs() < 4.5 * error + 1e-4).all())
-    assert bool((error < 0.1 * wanted).all())
-
-
-def test_drawing_all_is_certain():
-    torch.manual_seed(5)
-    assert torch.equal(sample_negatives(torch.randn(4, 4), 3).log_chance, torch.zeros(4, 3))
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_extreme_similarities_stay_finite(count: int):
-    torch.manual_seed(6)
-    similarity = torch.tensor([[0.0, 1e4, -1e4], [0.0, 0.0, 0.0], [-1e4, 1e4, 0.0]])
-    for _ in range(50):
-        drawn = sample_negatives(similarity, count)
-        assert torch.isfinite(drawn.log_chance).all()
-        assert bool((drawn.log_chance <= 0).all())

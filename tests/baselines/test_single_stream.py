@@ -32,7 +32,7 @@ from tests.baselines.material import (
     small_config,
 )
 
-HEADS = ("residual", "product", "cls")
+HEADS = ("product", "cls")
 
 
 def build(seed: int = 0, **settings: object) -> SingleStream:
@@ -160,21 +160,22 @@ def test_the_image_grid_is_pooled_and_led_by_a_summary():
     assert torch.allclose(found[:, 0], rows.mean(dim=1) + model.entry.summary, atol=1e-5)
 
 
-def test_a_residual_score_starts_as_the_cosine_of_the_alignment():
-    model = SingleStream(small_config(head="residual"), VOCABULARY).eval()
-    images, texts = model.prepare_images(make_images(3)), model.prepare_texts(make_texts([4, 6, 5]))
-    first = model.alignment.images(images.tokens)
-    second = model.alignment.texts(texts.tokens, texts.mask)
-    wanted = F.cosine_similarity(first, second) / model.config.loss.temperature
-    assert torch.allclose(model.score_pairs(images, texts), wanted, atol=1e-5)
+def test_the_ranking_score_adds_the_alignment_logit():
+    plain, mixed = build(similarity=0.0), build(similarity=0.5)
+    images, texts = plain.prepare_images(make_images(3)), plain.prepare_texts(make_texts([4, 6, 5]))
+    first = plain.alignment.images(images.tokens)
+    second = plain.alignment.texts(texts.tokens, texts.mask)
+    added = 0.5 * plain.alignment.temperature() * (first * second).sum(dim=1)
+    joint = plain.joint_scores(images, texts)
+    assert torch.equal(plain.score_pairs(images, texts), joint)
+    assert torch.allclose(mixed.score_pairs(images, texts), joint + added, atol=1e-5)
 
 
-def test_a_residual_score_adds_the_joint_states_to_the_alignment():
-    model = build(head="residual")
+def test_a_product_score_is_a_scaled_cosine_of_two_joint_states():
+    model = build(similarity=0.0)
     images, texts = model.prepare_images(make_images(3)), model.prepare_texts(make_texts([4, 6, 5]))
     joint = model.attend(images, texts, lambda h: h[:, [0, 6]])
-    caption = model.alignment.texts(texts.tokens, texts.mask) + model.head.text(joint[:, 0])
-    image = model.alignment.images(images.tokens) + model.head.image(joint[:, 1])
+    caption, image = model.head.text(joint[:, 0]), model.head.image(joint[:, 1])
     wanted = F.cosine_similarity(caption, image) * model.head.temperature()
     assert torch.allclose(model.score_pairs(images, texts), wanted, atol=1e-5)
 
@@ -184,8 +185,8 @@ def test_alignment_pools_the_real_tokens_alone():
     images, texts = model.prepare_images(make_images(2)), model.prepare_texts(make_texts([3, 6]))
     vectors = model.alignment.texts(texts.tokens, texts.mask)
     mean = texts.tokens[0, :3].mean(dim=0)
-    assert torch.allclose(vectors[0], model.alignment.text(mean), atol=1e-5)
-    summary = model.alignment.image(images.tokens[:, 0])
+    assert torch.allclose(vectors[0], F.normalize(model.alignment.text(mean), dim=0), atol=1e-5)
+    summary = F.normalize(model.alignment.image(images.tokens[:, 0]), dim=-1)
     assert torch.allclose(model.alignment.images(images.tokens), summary, atol=1e-6)
 
 
@@ -196,7 +197,7 @@ def test_pairs_chosen_in_training_score_as_elsewhere(head: str):
     texts = model.prepare_texts(make_texts([3, 8, 5, 3, 6]))
     images = model.prepare_images(make_images(5))
     pairs = training_pairs(torch.randn(5, 5), 2)
-    wanted = model.score_pairs(
+    wanted = model.joint_scores(
         ImageState(images.tokens[pairs.images]),
         TextState(texts.tokens[pairs.captions], texts.mask[pairs.captions]),
     )
@@ -221,7 +222,7 @@ def test_matching_with_all_negatives_equals_the_loop_over_all_pairs():
         [
             torch.cat(
                 [
-                    model.score_pairs(
+                    model.joint_scores(
                         ImageState(images.tokens[i : i + 1]),
                         TextState(texts.tokens[c : c + 1], texts.mask[c : c + 1]),
                     )
@@ -280,7 +281,7 @@ def test_masked_captions_are_asked_for_only_where_they_are_used():
 
 
 def test_the_hard_negatives_carry_no_gradient_into_the_alignment():
-    model = build(head="product", alignment=0.0, masked_words=0.0)
+    model = build(alignment=0.0, masked_words=0.0)
     model.training_loss(make_batch()).total.backward()
     gradient = model.alignment.text.weight.grad
     assert gradient is None or not gradient.any()
