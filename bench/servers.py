@@ -110,7 +110,7 @@ def image_batches(corpus: Corpus) -> Iterator[ImageBatch]:
 
 def make_server(workshop: Workshop, system: str, seed: int, shortlist: int) -> Searcher:
     """Return the trained system as a server whose gallery is still to be prepared."""
-    spec, precision = systems[system], workshop.config.train.precision
+    spec, precision = systems[system], workshop.precision
     modules = [workshop.trained(part, seed) for part in spec.parts]
     if spec.family == "dual":
         return DualServer(_dual(modules[0]), precision)

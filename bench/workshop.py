@@ -21,11 +21,20 @@ from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, load_dataset
 from cookie.data.pixels import open_pixels
 from cookie.data.tokenizer import Tokenizer
+from cookie.encoding import Embeddings, encode_corpus
 from cookie.errors import UserError
 from cookie.features import build_corpora
 from cookie.files import home
-from cookie.interfaces import Corpus, ImageBatch, IndexArray, TextBatch, TextView
+from cookie.interfaces import (
+    Corpus,
+    DualEncoder,
+    ImageBatch,
+    IndexArray,
+    TextBatch,
+    TextView,
+)
 from cookie.training.checkpoint import load_weights
+from cookie.training.precision import Precision, autocast
 from cookie.training.trainer import BEST
 
 
@@ -79,6 +88,7 @@ class Workshop:
         self.device = torch.device(setup.device)
         self.config = resolve_config(setup.preset, setup.device)
         self.effort = effort_of(setup.preset)
+        self.precision: Precision = self.config.train.precision
         self.cache = home() / "cache"
         self._corpora: dict[int | None, dict[str, Corpus]] = {}
 
@@ -162,6 +172,14 @@ class Workshop:
         module = self.untrained(system, seed)
         load_weights(self.run_dir(system, seed), BEST, module)
         return module.to(self.device).eval().requires_grad_(requires_grad=False)
+
+
+def encoded(
+    encoder: DualEncoder, corpus: Corpus, device: torch.device, precision: Precision
+) -> Embeddings:
+    """Return a corpus's embeddings; the encoders compute in ``precision``, as in training."""
+    with autocast(device, precision):
+        return encode_corpus(encoder, corpus)
 
 
 class FirstImages:

@@ -6,11 +6,11 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import torch
-from cookie.encoding import Embeddings, encode_corpus
 from torch import Tensor
 
 from baselines.pair_scoring import Direction, score_matrix, score_rows
@@ -18,7 +18,8 @@ from baselines.pair_states import Prepared, prepare_corpus
 from baselines.two_stage import rerank, scatter_scores
 from bench.cells.floor import floor_metrics
 from bench.systems import systems
-from bench.workshop import Workshop
+from bench.workshop import Workshop, encoded
+from cookie.encoding import Embeddings
 from cookie.interfaces import (
     Corpus,
     DualEncoder,
@@ -36,6 +37,7 @@ from cookie.retrieval import (
     topk,
 )
 from cookie.retrieval.positives import image_positives
+from cookie.training.precision import Precision
 
 PROBE_PAIRS = 20_000
 """Pairs that are scored to learn the rate."""
@@ -93,20 +95,21 @@ def _floor(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, An
 def _dual(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
     encoder = cast(DualEncoder, workshop.trained(systems[system].parts[0], seed))
     corpus = workshop.corpora()["test"]
-    found = encode_corpus(encoder, corpus)
+    found = encoded(encoder, corpus, workshop.device, workshop.precision)
     return evaluate(found.images, found.captions, corpus.caption_image), False
 
 
 def _pair(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
     scorer, corpus, states = prepared(workshop, systems[system].parts[0], seed)
-    rate = pair_rate(scorer, states, protocol["sample_seed"])
+    precision = workshop.precision
+    rate = pair_rate(scorer, states, precision, protocol["sample_seed"])
     total = corpus.image_count * len(corpus.captions)
     if total / rate <= protocol["seconds"]:
-        scores = score_matrix(scorer, *states, progress=True)
+        scores = score_matrix(scorer, *states, precision=precision, progress=True)
         return evaluate_scores(scores, corpus.caption_image), False
     affordable = rate * protocol["seconds"]
     sample = draw(corpus, affordable, _pairs_of_all(corpus), protocol["sample_seed"])
-    return _sampled(scorer, corpus, states, sample), True
+    return _sampled(scorer, corpus, states, sample, precision), True
 
 
 def _pairs_of_all(corpus: Corpus) -> tuple[int, int]:
@@ -115,10 +118,14 @@ def _pairs_of_all(corpus: Corpus) -> tuple[int, int]:
 
 
 def _sampled(
-    scorer: PairScorer, corpus: Corpus, states: Prepared, sample: Sample
+    scorer: PairScorer,
+    corpus: Corpus,
+    states: Prepared,
+    sample: Sample,
+    precision: Precision,
 ) -> RetrievalMetrics:
-    i2t = score_rows(scorer, *states, sample.images, "i2t", progress=True)
-    t2i = score_rows(scorer, *states, sample.captions, "t2i", progress=True)
+    i2t = score_rows(scorer, *states, sample.images, "i2t", precision=precision, progress=True)
+    t2i = score_rows(scorer, *states, sample.captions, "t2i", precision=precision, progress=True)
     return _metrics(corpus, sample, i2t, t2i)
 
 
@@ -142,13 +149,15 @@ def _two_stage(
 ) -> Evaluated:
     dual, single = systems[system].parts
     encoder = cast(DualEncoder, workshop.trained(dual, seed))
-    embeddings = encode_corpus(encoder, workshop.corpora()["test"])
+    embeddings = encoded(encoder, workshop.corpora()["test"], workshop.device, workshop.precision)
     scorer, corpus, states = prepared(workshop, single, seed)
-    affordable = pair_rate(scorer, states, protocol["sample_seed"]) * protocol["seconds"]
+    precision = workshop.precision
+    rate = pair_rate(scorer, states, precision, protocol["sample_seed"])
+    affordable = rate * protocol["seconds"]
     size = protocol["shortlist"]
     sample = draw(corpus, affordable, (size, size), protocol["sample_seed"])
-    i2t = _reranked(scorer, states, embeddings, sample.images, size, "i2t")
-    t2i = _reranked(scorer, states, embeddings, sample.captions, size, "t2i")
+    i2t = _reranked(scorer, states, embeddings, sample.images, size, "i2t", precision)
+    t2i = _reranked(scorer, states, embeddings, sample.captions, size, "t2i", precision)
     return _metrics(corpus, sample, i2t, t2i), not sample.whole
 
 
@@ -159,6 +168,7 @@ def _reranked(
     asked: IndexArray,
     size: int,
     direction: Direction,
+    precision: Precision,
 ) -> Tensor:
     """Return (Q, G) scores of the shortlisted pairs of the queries ``asked``, -inf elsewhere."""
     images, texts = states
@@ -171,7 +181,7 @@ def _reranked(
         first = topk(embeddings.captions[asked], embeddings.images, size)
         texts = TextState(texts.tokens[rows], texts.mask[rows])
         gallery = len(embeddings.images)
-    found = rerank(scorer, images, texts, first, direction, progress=True)
+    found = rerank(scorer, images, texts, first, direction, precision=precision, progress=True)
     return scatter_scores(found, gallery)
 
 
@@ -188,17 +198,18 @@ def prepared(workshop: Workshop, part: str, seed: int) -> tuple[PairScorer, Corp
     module = workshop.trained(part, seed)
     corpus = workshop.corpora(getattr(module, "text_layers", None))["test"]
     scorer = cast(PairScorer, module)
-    return scorer, corpus, prepare_corpus(scorer, corpus)
+    return scorer, corpus, prepare_corpus(scorer, corpus, precision=workshop.precision)
 
 
-def pair_rate(scorer: PairScorer, states: Prepared, seed: int) -> float:
+def pair_rate(scorer: PairScorer, states: Prepared, precision: Precision, seed: int) -> float:
     """Return pairs a second on a random sample of captions, after a warm-up."""
     images, captions = len(states.images.tokens), len(states.texts.tokens)
     asked = min(captions, max(1, PROBE_PAIRS // images))
     chosen = np.random.default_rng(seed).permutation(captions)[:asked]
-    score_rows(scorer, *states, chosen[: max(1, asked // 10)], "t2i")
+    score = partial(score_rows, scorer, *states, direction="t2i", precision=precision)
+    score(chosen[: max(1, asked // 10)])
     started = time.perf_counter()
-    scores = score_rows(scorer, *states, chosen, "t2i")
+    scores = score(chosen)
     scores.sum().item()  # waits for the device
     return scores.numel() / (time.perf_counter() - started)
 

@@ -63,10 +63,9 @@ def run(
 
 def precision(workshop: Workshop) -> str:
     """Return what the encoders compute in here: ``float32`` or ``bfloat16``."""
-    asked = workshop.config.train.precision
-    if asked == "auto":
+    if workshop.precision == "auto":
         return "bfloat16" if has_bfloat16(workshop.device) else "float32"
-    return asked
+    return workshop.precision
 
 
 def _ask(

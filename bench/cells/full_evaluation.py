@@ -13,16 +13,17 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from cookie.encoding import encode_corpus
+import torch
 
 from baselines.pair_scoring import score_list, score_matrix, score_rows
 from baselines.pair_states import Prepared, naive_scores, prepare_corpus
 from bench.effort import Effort
 from bench.measure.timer import Timer, timer_for
 from bench.systems import systems
-from bench.workshop import Workshop
+from bench.workshop import Workshop, encoded
 from cookie.interfaces import Corpus, DualEncoder, PairScorer
 from cookie.retrieval import evaluate, evaluate_scores, topk
+from cookie.training.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,12 @@ class FullEvaluation:
 
 
 class Bench(NamedTuple):
-    """What every measurement needs: the test split as pixels and ids, a timer, time budgets."""
+    """What every measurement needs: the test split as pixels and ids, timer, budgets, format."""
 
     corpus: Corpus
     timer: Timer
     effort: Effort
+    precision: Precision = "float32"
 
 
 def full_evaluation(
@@ -72,24 +74,27 @@ def full_evaluation(
     """Measure a system's full evaluation of the test split."""
     spec = systems[system]
     modules = [workshop.trained(part, seed) for part in spec.parts]
-    bench = Bench(workshop.test_pixels, timer_for(workshop.device), workshop.effort)
+    bench = Bench(
+        workshop.test_pixels, timer_for(workshop.device), workshop.effort, workshop.precision
+    )
     if not spec.cached:
         found = _naive(cast(PairScorer, modules[0]), bench)
     elif spec.family == "dual":
-        found = _dual(cast(DualEncoder, modules[0]), bench)
+        found = _dual(cast(DualEncoder, modules[0]), bench, workshop.device)
     elif spec.family == "pair":
         found = _pair(cast(PairScorer, modules[0]), bench, workshop.device.type)
     else:
         dual, pair = cast(DualEncoder, modules[0]), cast(PairScorer, modules[1])
-        found = _two_stage(dual, pair, bench, protocol["shortlist"])
+        found = _two_stage(dual, pair, bench, workshop.device, protocol["shortlist"])
     return found.to_dict(bench.corpus)
 
 
-def _dual(encoder: DualEncoder, bench: Bench) -> FullEvaluation:
+def _dual(encoder: DualEncoder, bench: Bench, device: torch.device) -> FullEvaluation:
     corpus, timer = bench.corpus, bench.timer
     encodings, rankings, started = list[float](), list[float](), time.perf_counter()
+    encode = partial(encoded, encoder, corpus, device, bench.precision)
     while len(encodings) < 2 or _more(len(encodings), started, bench.effort):
-        seconds, found = timed(timer, lambda: encode_corpus(encoder, corpus))
+        seconds, found = timed(timer, encode)
         encodings.append(seconds)
         rank = partial(evaluate, found.images, found.captions, corpus.caption_image)
         rankings.append(timer.seconds(rank))
@@ -109,13 +114,17 @@ def timed(timer: Timer, run: Callable[[], Any]) -> tuple[float, Any]:
 def _pair(scorer: PairScorer, bench: Bench, device: str) -> FullEvaluation:
     corpus, timer = bench.corpus, bench.timer
     whole = bench.effort.whole_cuda if device == "cuda" else bench.effort.whole_cpu
-    encoding, states = timed(timer, lambda: prepare_corpus(scorer, corpus))
+    encoding, states = timed(
+        timer, partial(prepare_corpus, scorer, corpus, precision=bench.precision)
+    )
     pairs = corpus.image_count * len(corpus.captions)
     rates = pair_rates(scorer, states, bench)
     rate = float(np.median(rates))
     if pairs / rate > whole:
         return FullEvaluation([encoding], [pairs / each for each in rates], rate, extrapolated=True)
-    scoring, scores = timed(timer, lambda: score_matrix(scorer, *states, progress=True))
+    scoring, scores = timed(
+        timer, partial(score_matrix, scorer, *states, precision=bench.precision)
+    )
     ranking = timer.seconds(lambda: evaluate_scores(scores, corpus.caption_image))
     return FullEvaluation([encoding], [scoring + ranking], pairs / scoring)
 
@@ -126,23 +135,23 @@ def pair_rates(scorer: PairScorer, states: Prepared, bench: Bench) -> list[float
     images, captions = len(states.images.tokens), len(states.texts.tokens)
     order = np.random.default_rng(0).permutation(captions)
     probe = order[: max(1, 4096 // images)]
-    score_rows(scorer, *states, probe[:1], "t2i")  # set-up
-    seconds = timer.seconds(lambda: score_rows(scorer, *states, probe, "t2i"))
+    score = partial(score_rows, scorer, *states, direction="t2i", precision=bench.precision)
+    score(probe[:1])  # set-up
+    seconds = timer.seconds(partial(score, probe))
     asked = int(np.clip(effort.part / seconds * len(probe), 1, captions))
     parts = [np.sort(np.roll(order, part * asked)[:asked]) for part in range(effort.parts)]
-    return [
-        images * asked / timer.seconds(partial(score_rows, scorer, *states, part, "t2i"))
-        for part in parts
-    ]
+    return [images * asked / timer.seconds(partial(score, part)) for part in parts]
 
 
 def _two_stage(
-    dual: DualEncoder, scorer: PairScorer, bench: Bench, shortlist: int
+    dual: DualEncoder, scorer: PairScorer, bench: Bench, device: torch.device, shortlist: int
 ) -> FullEvaluation:
     """Shortlists of both directions are made in full; re-ranking them is timed in part."""
     corpus, timer = bench.corpus, bench.timer
-    encoding, found = timed(timer, lambda: encode_corpus(dual, corpus))
-    preparing, states = timed(timer, lambda: prepare_corpus(scorer, corpus))
+    encoding, found = timed(timer, partial(encoded, dual, corpus, device, bench.precision))
+    preparing, states = timed(
+        timer, partial(prepare_corpus, scorer, corpus, precision=bench.precision)
+    )
     first, i2t = timed(timer, lambda: topk(found.images, found.captions, shortlist))
     second, t2i = timed(timer, lambda: topk(found.captions, found.images, shortlist))
     images = np.repeat(np.arange(corpus.image_count), i2t.indices.shape[1])
@@ -167,7 +176,9 @@ def list_rates(
     parts = bench.effort.parts
 
     def seconds(rows: np.ndarray[Any, Any]) -> float:
-        return bench.timer.seconds(lambda: score_list(scorer, *states, *pairs[:, rows]))
+        return bench.timer.seconds(
+            partial(score_list, scorer, *states, *pairs[:, rows], precision=bench.precision)
+        )
 
     probe = order[:4096]
     seconds(probe[:64])  # set-up

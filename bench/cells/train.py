@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
-from cookie.encoding import encode_corpus
 from torch import nn
 
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
 from bench.systems import systems
-from bench.workshop import Workshop
+from bench.workshop import Workshop, encoded
+from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, IndexArray, PairScorer
 from cookie.retrieval import direction_metrics, evaluate
 from cookie.retrieval.positives import image_positives
+from cookie.training.precision import Precision
 from cookie.training.trainer import train
 
 Validate = Callable[[nn.Module], float]
@@ -64,10 +65,13 @@ def validation(family: str, corpus: Corpus, workshop: Workshop) -> Validate:
     A dual encoder answers every query. A pair scorer answers a fixed random sample of captions
     and, for about as many pairs, of images, each against the full gallery.
     """
+    device, precision = workshop.device, workshop.precision
     if family == "dual":
-        return lambda module: _rsum(cast(DualEncoder, module), corpus)
+        return lambda module: _rsum(
+            encoded(cast(DualEncoder, module), corpus, device, precision), corpus
+        )
     sample = validation_sample(corpus, workshop.config.train.validation_queries)
-    return lambda module: _sampled_rsum(cast(PairScorer, module), corpus, sample)
+    return lambda module: _sampled_rsum(cast(PairScorer, module), corpus, sample, precision)
 
 
 def validation_sample(corpus: Corpus, queries: int) -> tuple[IndexArray, IndexArray]:
@@ -80,19 +84,21 @@ def validation_sample(corpus: Corpus, queries: int) -> tuple[IndexArray, IndexAr
     return image_queries, np.sort(generator.permutation(captions)[:asked])
 
 
-def _rsum(encoder: DualEncoder, corpus: Corpus) -> float:
-    found = encode_corpus(encoder, corpus)
+def _rsum(found: Embeddings, corpus: Corpus) -> float:
     return evaluate(found.images, found.captions, corpus.caption_image).rsum
 
 
 def _sampled_rsum(
-    scorer: PairScorer, corpus: Corpus, sample: tuple[IndexArray, IndexArray]
+    scorer: PairScorer,
+    corpus: Corpus,
+    sample: tuple[IndexArray, IndexArray],
+    precision: Precision,
 ) -> float:
-    states = prepare_corpus(scorer, corpus, progress=False)
+    states = prepare_corpus(scorer, corpus, precision=precision, progress=False)
     images, captions = sample
     owner = corpus.caption_image
     truth = image_positives(owner, corpus.image_count).select(images)
-    i2t = score_rows(scorer, *states, images, "i2t")
-    t2i = score_rows(scorer, *states, captions, "t2i")
+    i2t = score_rows(scorer, *states, images, "i2t", precision=precision)
+    t2i = score_rows(scorer, *states, captions, "t2i", precision=precision)
     found = direction_metrics(i2t, truth), direction_metrics(t2i, owner[captions])
     return sum(sum(metrics.recall.values()) for metrics in found)

@@ -67,7 +67,7 @@ def test_sampled_queries_get_the_ranks_of_a_full_evaluation() -> None:
     whole = evaluate_scores(scores, CORPUS.caption_image)
     sample = Sample(np.array([2, 11, 29]), np.array([0, 7, 31, 44]), whole=False)
     states = prepare_corpus(scorer, CORPUS, precision="float32", progress=False)
-    found = _sampled(scorer, CORPUS, states, sample)
+    found = _sampled(scorer, CORPUS, states, sample, "float32")
     assert found.i2t.queries.tolist() == [2, 11, 29]
     assert found.i2t.ranks.tolist() == whole.i2t.ranks[[2, 11, 29]].tolist()
     assert found.t2i.queries.tolist() == [0, 7, 31, 44]

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from baselines.pair_states import prepare_corpus
 from bench.cells.full_evaluation import (
@@ -25,6 +26,7 @@ from tests.bench.toy import ToyCorpus, ToyEncoder, ToyScorer
 
 CORPUS = ToyCorpus(images=20)
 PAIRS = 20 * len(CORPUS.captions)
+CPU = torch.device("cpu")
 QUICK = Effort(repeat=0.0, part=1.0, parts=3)
 
 
@@ -58,7 +60,7 @@ def test_timed_gives_time_and_result() -> None:
 
 
 def test_a_dual_encoder_is_repeated_at_least_twice() -> None:
-    found = _dual(ToyEncoder(), bench())
+    found = _dual(ToyEncoder(), bench(), CPU)
     assert (list(found.encodings), list(found.rankings)) == ([1.0, 1.0], [1.0, 1.0])
     assert found.pairs_per_second is None
     assert not found.extrapolated
@@ -97,7 +99,7 @@ def test_lists_that_fit_are_scored_whole() -> None:
 
 
 def test_two_stages_score_a_shortlist_of_both_directions() -> None:
-    found = _two_stage(ToyEncoder(), ToyScorer(), bench(), 4)
+    found = _two_stage(ToyEncoder(), ToyScorer(), bench(), CPU, 4)
     pairs = 4 * (20 + len(CORPUS.captions))
     assert found.pairs_per_second == pairs
     assert list(found.encodings) == [2.0]  # both encoders
