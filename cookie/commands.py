@@ -1,0 +1,249 @@
+"""What the command line does, once it is understood."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cookie.config import Config
+from cookie.data.dataset import RetrievalDataset, load_dataset
+from cookie.data.tokenizer import Tokenizer
+from cookie.encoding import (
+    Embeddings,
+    encode_corpus,
+    encode_images,
+    load_embeddings,
+    save_embeddings,
+)
+from cookie.errors import UserError
+from cookie.features import build_corpora
+from cookie.interfaces import Corpus, DualEncoder
+from cookie.model import Cookie
+from cookie.photos import PhotoCorpus
+from cookie.retrieval import RetrievalMetrics, evaluate, topk
+from cookie.runs import (
+    Run,
+    describe_run,
+    load_run,
+    newest_run,
+    resolve_device,
+    runs_folder,
+)
+from cookie.training.distributed import process_group
+from cookie.training.trainer import TrainResult, train
+
+if TYPE_CHECKING:
+    from cookie.__main__ import DataFacts, DataShow, Encode, Evaluate, Search, Train
+
+
+def run_train(options: Train) -> None:
+    """Train COOKIE and say where the run is and how well it did on the validation split."""
+    device = resolve_device(options.device)
+    config = _for_device(options.config, device)
+    dataset = load_dataset(options.dataset, options.data_root, config.preset)
+    folder = options.run or runs_folder() / (
+        f"{dataset.name}-{config.preset}-{config.digest()}-seed{options.seed}"
+    )
+    tokenizer = _tokenizer(config, dataset)
+    corpora = build_corpora(dataset, config, tokenizer, device=device)
+    with process_group(device) as processes:
+        if processes.main:
+            describe_run(folder, tokenizer, _setup(options, config, dataset))
+        result = train(
+            _new_model(config, tokenizer, options.seed),
+            corpora["train"],
+            config,
+            seed=options.seed,
+            device=device,
+            run_dir=folder,
+            validate=lambda module: _rsum(module, corpora["val"]),
+            processes=processes,
+        )
+    if processes.main:
+        _report_training(result, folder, options.json)
+
+
+def run_evaluate(options: Evaluate) -> None:
+    """Print Recall@K of a trained run on a split."""
+    run = _open(options.run, options.device)
+    name = options.dataset or run.setup["dataset"]
+    dataset = load_dataset(name, options.data_root, run.setup["preset"])
+    dataset.split(options.split)
+    corpus = _corpus(run, dataset, options.split)
+    found = encode_corpus(run.model, corpus, progress=True)
+    metrics = evaluate(found.images, found.captions, corpus.caption_image)
+    if options.json:
+        facts = {"run": str(run.folder), "dataset": dataset.name, "split": options.split}
+        print(json.dumps(facts | {"dataset_sha256": dataset.sha256} | metrics.to_dict()))
+        return
+    print(f"{run.folder} on {dataset.name} {options.split}:")
+    print(_table(metrics))
+
+
+def run_encode(options: Encode) -> None:
+    """Write the embeddings of a folder of photographs, or of a data set's split."""
+    run = _open(options.run, options.device)
+    if options.source.is_dir():
+        embeddings, facts = _encode_folder(run, options.source)
+    else:
+        embeddings, facts = _encode_split(run, str(options.source), options)
+    digest = save_embeddings(options.output, embeddings, facts)
+    print(f"{len(embeddings.images)} images and {len(embeddings.captions)} captions encoded.")
+    print(f"{options.output} (sha256 {digest[:12]})")
+
+
+def run_search(options: Search) -> None:
+    """Print the images of a gallery that match a sentence best."""
+    if options.top < 1:
+        raise UserError(f"--top is {options.top}: ask for at least one image.")
+    embeddings, facts, run = _gallery(options)
+    query = run.encode_query(options.query).to(embeddings.images.device)
+    found = topk(query, embeddings.images, min(options.top, len(embeddings.images)))
+    hits = [
+        {"score": round(score, 4), "image": facts["names"][index]}
+        for score, index in zip(found.scores[0].tolist(), found.indices[0].tolist(), strict=True)
+    ]
+    if options.sheet is not None:
+        _sheet(options, facts, [hit["image"] for hit in hits])
+    if options.json:
+        print(json.dumps({"query": options.query, "hits": hits}))
+        return
+    for rank, hit in enumerate(hits, 1):
+        print(f"{rank:>3}  {hit['score']:.4f}  {hit['image']}")
+
+
+def run_show(options: DataShow) -> None:
+    """Write a contact sheet of a data set."""
+    from cookie.data.contact_sheet import contact_sheet
+
+    dataset = load_dataset(options.name, options.data_root, options.preset)
+    path = options.output or Path(f"{dataset.name}-{options.split}.png")
+    contact_sheet(dataset, path, options.rows, options.split, options.start)
+    print(path)
+
+
+def run_facts(options: DataFacts) -> None:
+    """Print counts and hash of a data set."""
+    facts = load_dataset(options.name, options.data_root, options.preset).facts()
+    if options.json:
+        print(json.dumps(facts))
+        return
+    print(f"{facts['name']}  sha256 {facts['sha256']}")
+    for name, split in facts["splits"].items():
+        histogram = ", ".join(f"{n} with {k}" for k, n in split["captions_per_image"].items())
+        counts = f"{split['images']} images, {split['captions']} captions"
+        print(f"  {name:<5} {counts} (captions an image: {histogram})")
+
+
+def _for_device(config: Config, device: torch.device) -> Config:
+    """A GPU fine-tunes what a CPU keeps frozen."""
+    if config.regime == "frozen" and device.type == "cuda":
+        return dataclasses.replace(config, regime="finetune")
+    return config
+
+
+def _tokenizer(config: Config, dataset: RetrievalDataset) -> Tokenizer:
+    if config.text.tokenizer == "pretrained":
+        return Tokenizer.pretrained(config.text.weights)
+    return Tokenizer.from_captions(dataset.split("train").captions)
+
+
+def _setup(options: Train, config: Config, dataset: RetrievalDataset) -> dict[str, Any]:
+    facts = {"dataset": dataset.name, "dataset_sha256": dataset.sha256}
+    return facts | {"preset": config.preset, "seed": options.seed}
+
+
+def _new_model(config: Config, tokenizer: Tokenizer, seed: int) -> Cookie:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Cookie(config, tokenizer.vocabulary_size)
+
+
+def _rsum(module: nn.Module, corpus: Corpus) -> float:
+    assert isinstance(module, DualEncoder)
+    found = encode_corpus(module, corpus)
+    return evaluate(found.images, found.captions, corpus.caption_image).rsum
+
+
+def _report_training(result: TrainResult, folder: Path, as_json: bool) -> None:
+    if as_json:
+        facts = dataclasses.asdict(result) | {"history": str(result.history), "run": str(folder)}
+        print(json.dumps(facts))
+        return
+    print(
+        f"{result.steps} steps in {result.seconds:.0f} s, {result.samples_per_second:.0f} pairs/s"
+    )
+    print(f"best on the validation split: RSUM {result.best_score:.1f} at step {result.best_step}")
+    print(f"{folder}")
+
+
+def _open(folder: Path | None, device: str) -> Run:
+    return load_run(newest_run() if folder is None else folder, resolve_device(device))
+
+
+def _corpus(run: Run, dataset: RetrievalDataset, split: str) -> Corpus:
+    device = next(run.model.parameters()).device
+    only = dataclasses.replace(dataset, splits={split: dataset.split(split)})
+    return build_corpora(only, run.config, run.tokenizer, device=device)[split]
+
+
+def _table(metrics: RetrievalMetrics) -> str:
+    rows = (("image to text", metrics.i2t), ("text to image", metrics.t2i))
+    lines = [f"{'':<14}{'R@1':>7}{'R@5':>7}{'R@10':>7}{'median rank':>13}"]
+    for name, found in rows:
+        recalls = "".join(f"{found.recall[k]:>7.1f}" for k in (1, 5, 10))
+        lines.append(f"{name:<14}{recalls}{found.median_rank:>13.1f}")
+    return "\n".join([*lines, f"RSUM {metrics.rsum:.1f}"])
+
+
+def _encode_folder(run: Run, folder: Path) -> tuple[Embeddings, dict[str, Any]]:
+    device = next(run.model.parameters()).device
+    corpus = PhotoCorpus(folder, run.config.vision.image_size, device)
+    images = encode_images(run.model, corpus, 32, progress=True)
+    whole = np.setdiff1d(np.arange(corpus.image_count), corpus.broken)
+    if not len(whole):
+        raise UserError(f"None of the images in '{folder}' can be read: name another folder.")
+    embeddings = Embeddings(images[torch.from_numpy(whole)], images.new_empty(0, images.shape[1]))
+    facts = {"names": [str(corpus.paths[index]) for index in whole]}
+    return embeddings, facts | _origin(run)
+
+
+def _encode_split(run: Run, name: str, options: Encode) -> tuple[Embeddings, dict[str, Any]]:
+    dataset = load_dataset(name, options.data_root, run.setup["preset"])
+    split = dataset.split(options.split)
+    embeddings = encode_corpus(run.model, _corpus(run, dataset, options.split), progress=True)
+    facts = {"dataset": name, "split": options.split, "dataset_sha256": dataset.sha256}
+    return embeddings, facts | {"names": list(split.image_names)} | _origin(run)
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    return {"run": str(run.folder.resolve()), "weights_sha256": run.digest}
+
+
+def _gallery(options: Search) -> tuple[Embeddings, dict[str, Any], Run]:
+    """Return the gallery's embeddings, its facts, and the run that made them."""
+    if options.gallery.is_dir():
+        run = _open(options.run, options.device)
+        return *_encode_folder(run, options.gallery), run
+    embeddings, facts = load_embeddings(options.gallery)
+    run = _open(options.run or Path(facts["run"]), options.device)
+    if facts["weights_sha256"] != run.digest:
+        raise UserError(
+            f"'{options.gallery}' was encoded with other weights than those in '{run.folder}': "
+            "encode it again."
+        )
+    return embeddings, facts, run
+
+
+def _sheet(options: Search, facts: dict[str, Any], names: list[str]) -> None:
+    from cookie.photo_sheet import photo_sheet
+
+    if "dataset" in facts:
+        raise UserError("--sheet needs a gallery of photographs, and this one is a data set.")
+    photo_sheet(options.sheet or Path(), options.query, [Path(name) for name in names])

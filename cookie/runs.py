@@ -1,0 +1,139 @@
+"""A trained COOKIE on disk: the training folder plus what is needed to use it on new input."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from cookie.config import Config
+from cookie.data.tokenizer import Tokenizer
+from cookie.errors import UserError
+from cookie.files import home, write_json
+from cookie.interfaces import TextBatch
+from cookie.model import Cookie
+from cookie.training.checkpoint import load_weights, read_facts
+from cookie.training.trainer import BEST, RESULT
+
+TOKENIZER = "tokenizer.json"
+SETUP = "setup"
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A trained model, ready to encode.
+
+    Attributes:
+        folder: where it was trained.
+        config: of the training.
+        setup: data set name and hash, preset of generated data, seed.
+        tokenizer: of the captions.
+        model: in eval mode, on the device.
+        digest: SHA-256 of the weights' file.
+        score: on the validation split.
+    """
+
+    folder: Path
+    config: Config
+    setup: dict[str, Any]
+    tokenizer: Tokenizer
+    model: Cookie
+    digest: str
+    score: float
+
+    @torch.inference_mode()
+    def encode_query(self, text: str) -> torch.Tensor:
+        """Return (1, D) for one caption."""
+        ids, mask = self.tokenizer.encode([text], self.config.text.max_tokens)
+        device = next(self.model.parameters()).device
+        return self.model.encode_texts(TextBatch(ids, mask).to(device))
+
+
+def runs_folder() -> Path:
+    """Return where ``python -m cookie train`` puts its runs."""
+    return home() / "runs" / "cookie"
+
+
+def describe_run(folder: Path, tokenizer: Tokenizer, setup: Mapping[str, Any]) -> None:
+    """Write beside a training what :func:`load_run` needs apart from weights and settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(folder / TOKENIZER)
+    write_json(folder / f"{SETUP}.json", dict(setup))
+
+
+def load_run(folder: Path, device: torch.device) -> Run:
+    """Return the best weights of the training in ``folder``.
+
+    Raises:
+        UserError: there is no training in it, or its files are broken.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder '{folder}': train with 'python -m cookie train'.")
+    facts, setup = read_facts(folder, BEST), read_facts(folder, SETUP)
+    config = settings_from(Config, facts["config"])
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    model = Cookie(config, tokenizer.vocabulary_size)
+    load_weights(folder, BEST, model)
+    model = model.to(device).eval().requires_grad_(requires_grad=False)
+    return Run(folder, config, setup, tokenizer, model, facts["sha256"], facts["score"])
+
+
+def newest_run() -> Path:
+    """Return the folder of the training that finished last.
+
+    Raises:
+        UserError: none has.
+    """
+    finished = [path for path in runs_folder().glob(f"*/{RESULT}") if path.is_file()]
+    if not finished:
+        raise UserError(
+            f"No finished training in '{runs_folder()}': run 'python -m cookie train', or name "
+            "one with --run."
+        )
+    return max(finished, key=lambda path: path.stat().st_mtime).parent
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device meant by ``name``; ``auto`` is the GPU where there is one.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"Unknown device '{name}': use auto, cpu, cuda or cuda:N.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError("There is no CUDA device here: use --device cpu or auto.")
+    return device
+
+
+def settings_from(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Return the settings dataclass ``kind`` from the nested dictionaries of ``to_dict``.
+
+    Raises:
+        UserError: a setting is unknown, as from another version of this package.
+    """
+    hints = typing.get_type_hints(kind)
+    if strange := set(values) - set(hints):
+        raise UserError(
+            f"The stored settings hold '{min(strange)}', which this version does not know: "
+            "train again."
+        )
+    return kind(
+        **{
+            name: settings_from(hints[name], value)
+            if dataclasses.is_dataclass(hints[name])
+            else value
+            for name, value in values.items()
+        }
+    )
