@@ -8,6 +8,7 @@ they are compared with have to be looked at again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,7 +44,7 @@ def pair_products(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) ->
     """Return (P,) scores of the pairs (``left[rows[p]]``, ``right[columns[p]]``)."""
     size = _PAIRS_AT_ONCE if left.device.type == "cpu" else 1 << 18
     parts = zip(torch.split(rows, size), torch.split(columns, size), strict=True)
-    with torch.autocast(left.device.type, enabled=False):
+    with torch.autocast(left.device.type, enabled=False), one_thread():
         scores = [(left[row].double() * right[column]).sum(dim=1).float() for row, column in parts]
     return torch.cat(scores) if scores else left.new_empty(0)
 
@@ -72,12 +73,33 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-u
 
 
 @contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """Switch TF32 and bfloat16 shortcuts of float32 products off, and back afterwards."""
-    backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
-    before = backend.matmul.fp32_precision
-    backend.matmul.fp32_precision = "ieee"
+def one_thread() -> Iterator[None]:
+    """Run many short operations on one core: sharing each of them costs more than it saves."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        backend.matmul.fp32_precision = before
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _full_precision(device: torch.device) -> Iterator[None]:
+    """Switch TF32 and bfloat16 shortcuts of float32 products off, and back after the last user."""
+    backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
+    users = _users.setdefault(device.type, [])
+    with _lock:
+        users.append(backend.matmul.fp32_precision)
+        backend.matmul.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        with _lock:
+            if len(users) == 1:
+                backend.matmul.fp32_precision = users[0]
+            users.pop()
+
+
+_lock = threading.Lock()
+_users: dict[str, list[str]] = {}
+"""Device type -> what the setting was when each present user came; the first one's is restored."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from cookie.retrieval.positives import Positives, image_positives
 from cookie.retrieval.products import (
     exact_products,
     inner_products,
+    one_thread,
     pair_products,
     rounding_slack,
 )
@@ -68,32 +71,61 @@ class Sweep:
 
     def run(self, tile: TileShape | None = None) -> tuple[QueryRanks, QueryRanks]:
         """Score everything once and return the ranks of i2t and t2i."""
-        tile = tile or (GPU_TILE if self.images.is_cuda else CPU_TILE)
-        for image in range(0, len(self.images), tile.images):
-            for caption in range(0, len(self.captions), tile.captions):
-                self._add_tile(image, caption, tile)
-        return self._image_ranks(), self._caption_ranks()
+        threads = 1 if self.images.is_cuda else torch.get_num_threads()
+        if tile is None:
+            tile = GPU_TILE if self.images.is_cuda else CPU_TILE
+            share = -(-len(self.images) // threads)  # at least a strip for each thread
+            tile = TileShape(max(1, min(tile.images, share)), tile.captions)
+        strips = range(0, len(self.images), tile.images)
+        with one_thread():
+            if threads == 1:
+                self._add_strips(strips, self.t2i, tile)
+            else:
+                self._add_in_threads([strips[i::threads] for i in range(threads)], tile)
+            return self._image_ranks(), self._caption_ranks()
 
-    def _add_tile(self, image: int, caption: int, tile: TileShape) -> None:
+    def _add_in_threads(self, shares: list[range], tile: TileShape) -> None:
+        """Give each thread strips of its own.
+
+        A tile is a dozen short operations. Splitting every one of them over the cores, as torch
+        does, makes the cores wait for each other a dozen times a tile.
+        """
+        tallies = [self.t2i.fork() for _ in shares]
+        with ThreadPoolExecutor(len(shares), initializer=partial(torch.set_num_threads, 1)) as pool:
+            list(pool.map(self._add_strips, shares, tallies, [tile] * len(shares)))
+        for tally in tallies:
+            self.t2i.merge(tally)
+
+    @torch.no_grad()
+    def _add_strips(self, strips: range, t2i: Tally, tile: TileShape) -> None:
+        for image in strips:
+            for caption in range(0, len(self.captions), tile.captions):
+                self._add_tile(image, caption, tile, t2i)
+
+    def _add_tile(self, image: int, caption: int, tile: TileShape, t2i: Tally) -> None:
         left = self.images[image : image + tile.images]
         right = self.captions[caption : caption + tile.captions]
         scores = self._mask(inner_products(left, right), image, caption)
-        rivals = self.rivals[image : image + tile.images]
+        self._add_rivals(scores, image)
+        buffer = torch.empty_like(scores)
+        image_above, image_close = self.i2t.certain(scores, image, buffer)
+        caption_above, caption_close = t2i.certain(scores.T, caption, buffer.T)
+        close = int(image_close.sum() + caption_close.sum())
+        if close > _CLOSE_SHARE * scores.numel():
+            exact = self._mask(exact_products(left, right), image, caption)
+            self._add_exactly(exact, image, caption, t2i)
+            return
+        self.i2t.above[image : image + len(left)] += image_above
+        t2i.above[caption : caption + len(right)] += caption_above
+        if close:
+            self._settle_images(scores, image, caption, image_close)
+            self._settle_captions(scores, image, caption, caption_close, t2i)
+
+    def _add_rivals(self, scores: Tensor, image: int) -> None:
+        """Keep the best negatives of each image of a tile."""
+        rivals = self.rivals[image : image + len(scores)]
         found = best_of_rows(scores, rivals.shape[1])[0]
         rivals.copy_(torch.cat([rivals, found], dim=1).topk(rivals.shape[1], dim=1).values)
-        buffer = torch.empty_like(scores)
-        image_counts = self.i2t.certain(scores, image, buffer)
-        caption_counts = self.t2i.certain(scores.T, caption, buffer.T)
-        close = int(image_counts[1].sum() + caption_counts[1].sum())
-        if close > _CLOSE_SHARE * scores.numel():
-            self._add_exactly(
-                self._mask(exact_products(left, right), image, caption), image, caption
-            )
-            return
-        self.i2t.above[image : image + len(left)] += image_counts[0]
-        self.t2i.above[caption : caption + len(right)] += caption_counts[0]
-        if close:
-            self._settle(scores, image, caption, image_counts[1], caption_counts[1])
 
     def _mask(self, scores: Tensor, image: int, caption: int) -> Tensor:
         """Set the positives of a tile to -inf: only negatives are counted."""
@@ -105,22 +137,25 @@ class Sweep:
             scores[self.image[start:stop] - image, places] = -torch.inf
         return scores
 
-    def _add_exactly(self, scores: Tensor, image: int, caption: int) -> None:
+    def _add_exactly(self, scores: Tensor, image: int, caption: int, t2i: Tally) -> None:
         rows, columns = scores.shape
         self.i2t.add_exact(scores, image, self.order[caption : caption + columns])
         places = torch.arange(image, image + rows, device=scores.device)
-        self.t2i.add_exact(scores.T, caption, places)
+        t2i.add_exact(scores.T, caption, places)
 
-    def _settle(
-        self, scores: Tensor, image: int, caption: int, image_close: Tensor, caption_close: Tensor
-    ) -> None:
-        """Score the close pairs of a tile exactly and count them."""
-        images, column = self.i2t.close_pairs(scores, image, image_close)
+    def _settle_images(self, scores: Tensor, image: int, caption: int, close: Tensor) -> None:
+        """Score the close captions of a tile's images exactly and count them."""
+        images, column = self.i2t.close_pairs(scores, image, close)
         exact = pair_products(self.images, self.captions, images, caption + column)
         self.i2t.settle(images, exact, self.order[caption + column])
-        captions, row = self.t2i.close_pairs(scores.T, caption, caption_close)
+
+    def _settle_captions(
+        self, scores: Tensor, image: int, caption: int, close: Tensor, t2i: Tally
+    ) -> None:
+        """Score the close images of a tile's captions exactly and count them."""
+        captions, row = t2i.close_pairs(scores.T, caption, close)
         exact = pair_products(self.images, self.captions, image + row, captions)
-        self.t2i.settle(captions, exact, image + row)
+        t2i.settle(captions, exact, image + row)
 
     def _caption_ranks(self) -> QueryRanks:
         """Return t2i ranks in the captions' own order; one positive each makes R = 1."""

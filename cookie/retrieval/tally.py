@@ -28,6 +28,16 @@ class Tally:
         self.level = torch.zeros_like(first)
         self.earlier = torch.zeros_like(first)
 
+    def fork(self) -> Tally:
+        """Return an empty tally of the same queries, for another thread."""
+        return Tally(self.best, self.first, self.slack)
+
+    def merge(self, other: Tally) -> None:
+        """Add the counts of another tally of the same queries."""
+        self.above += other.above
+        self.level += other.level
+        self.earlier += other.earlier
+
     def certain(self, scores: Tensor, start: int, buffer: Tensor) -> tuple[Tensor, Tensor]:
         """Compare float32 products with the best positives, without counting them yet.
 
