@@ -193,9 +193,11 @@ class SingleStream(nn.Module):
         """Return the cross entropy of the words that ``masked`` hides, seen with their image."""
         rows = math.ceil(len(texts) * self.joint.masked_share)
         hidden_words = (texts.ids != masked.ids)[:rows]  # (R, L)
-        # A fixed number of places a row keeps shapes static: no wait for the device.
-        places = max(1, round(hidden_words.shape[1] * 2 * self.config.augment.text_rate))
-        asked, positions = hidden_words.int().topk(min(places, hidden_words.shape[1]), dim=1)
+        # A fixed number of places a row keeps shapes static: no wait for the device. The few
+        # words beyond it are left out: logits over a whole vocabulary are what costs here.
+        length = hidden_words.shape[1]
+        places = min(length, math.ceil(length * self.config.augment.text_rate) + 1)
+        asked, positions = hidden_words.int().topk(places, dim=1)
         labels = texts.ids[:rows].gather(1, positions).masked_fill(asked == 0, IGNORED)
         states = self.attend(
             ImageState(images.tokens[:rows]),

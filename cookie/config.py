@@ -136,7 +136,7 @@ class JointConfig:
     matching_share: float = 0.5
     alignment: float = 1.0
     masked_words: float = 0.1
-    masked_share: float = 0.25
+    masked_share: float = 0.125
     similarity: float = 1.0
 
 
