@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cookie.retrieval import EmbeddingError, topk
+from cookie.retrieval.products import rounding_slack
 from tests.cookie.retrieval.oracle import ranking
 
 
@@ -125,3 +126,28 @@ def test_widths_must_agree(gallery: torch.Tensor) -> None:
 def test_sizes_must_make_sense(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least"):
         topk(torch.ones(2, 4), torch.ones(2, 4), **wrong)
+
+
+@pytest.mark.parametrize("spread", [1, 40])
+@pytest.mark.parametrize("block", [37, 400])
+def test_neighbors_do_not_depend_on_how_products_are_rounded(
+    spread: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products as wrong as their slack allows: rows and order are those of exact scores."""
+    queries, gallery = whole_numbers(20, 9, 0, spread), whole_numbers(400, 9, 1, spread)
+    scores = (queries @ gallery.T).numpy()
+
+    def noisy(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        slack = rounding_slack(left, gallery.norm(dim=1).amax())[:, None]
+        return left @ right.T + 0.9 * slack * (2 * torch.rand(len(left), len(right)) - 1)
+
+    monkeypatch.setattr("cookie.retrieval.gallery.inner_products", noisy)
+    found = topk(queries, gallery, 12, gallery_block=block)
+    for row in range(20):
+        assert found.indices[row].tolist() == ranking(scores[row])[:12].tolist()
+
+
+def test_a_known_longest_row_saves_a_look_at_the_gallery_and_changes_nothing() -> None:
+    queries, gallery = whole_numbers(6, 9, 0), whole_numbers(50, 9, 1)
+    found = topk(queries, gallery, 5, longest=float(gallery.norm(dim=1).amax()))
+    assert torch.equal(found.indices, topk(queries, gallery, 5).indices)
