@@ -46,6 +46,7 @@ class Setup:
         dataset: name. preset: name. device: ``cpu``, ``cuda`` or ``cuda:N``.
         data_root: where data sets lie, None for the default.
         limit: test images that are used, None for all.
+        config: settings, None for the preset's; a fresh process is given its parent's.
     """
 
     dataset: str
@@ -53,6 +54,7 @@ class Setup:
     device: str
     data_root: Path | None = None
     limit: int | None = None
+    config: Config | None = None
 
 
 def resolve_device(name: str) -> str:
@@ -86,7 +88,7 @@ class Workshop:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.device = torch.device(setup.device)
-        self.config = resolve_config(setup.preset, setup.device)
+        self.config = setup.config or resolve_config(setup.preset, setup.device)
         self.effort = effort_of(setup.preset)
         self.precision: Precision = self.config.train.precision
         self.cache = home() / "cache"

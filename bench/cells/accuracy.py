@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +15,8 @@ from baselines.pair_scoring import Direction, score_matrix, score_rows
 from baselines.pair_states import Prepared, prepare_corpus
 from baselines.two_stage import rerank, scatter_scores
 from bench.cells.floor import floor_metrics
+from bench.cells.rates import pair_rates
+from bench.measure.timer import timer_for
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
@@ -38,9 +38,6 @@ from cookie.retrieval import (
 )
 from cookie.retrieval.positives import image_positives
 from cookie.training.precision import Precision
-
-PROBE_PAIRS = 20_000
-"""Pairs that are scored to learn the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def _dual(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any
 def _pair(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
     scorer, corpus, states = prepared(workshop, systems[system].parts[0], seed)
     precision = workshop.precision
-    rate = pair_rate(scorer, states, precision, protocol["sample_seed"])
+    rate = pair_rate(workshop, scorer, states)
     total = corpus.image_count * len(corpus.captions)
     if total / rate <= protocol["seconds"]:
         scores = score_matrix(scorer, *states, precision=precision, progress=True)
@@ -152,7 +149,7 @@ def _two_stage(
     embeddings = encoded(encoder, workshop.corpora()["test"], workshop.device, workshop.precision)
     scorer, corpus, states = prepared(workshop, single, seed)
     precision = workshop.precision
-    rate = pair_rate(scorer, states, precision, protocol["sample_seed"])
+    rate = pair_rate(workshop, scorer, states)
     affordable = rate * protocol["seconds"]
     size = protocol["shortlist"]
     sample = draw(corpus, affordable, (size, size), protocol["sample_seed"])
@@ -201,17 +198,20 @@ def prepared(workshop: Workshop, part: str, seed: int) -> tuple[PairScorer, Corp
     return scorer, corpus, prepare_corpus(scorer, corpus, precision=workshop.precision)
 
 
-def pair_rate(scorer: PairScorer, states: Prepared, precision: Precision, seed: int) -> float:
-    """Return pairs a second on a random sample of captions, after a warm-up."""
-    images, captions = len(states.images.tokens), len(states.texts.tokens)
-    asked = min(captions, max(1, PROBE_PAIRS // images))
-    chosen = np.random.default_rng(seed).permutation(captions)[:asked]
-    score = partial(score_rows, scorer, *states, direction="t2i", precision=precision)
-    score(chosen[: max(1, asked // 10)])
-    started = time.perf_counter()
-    scores = score(chosen)
-    scores.sum().item()  # waits for the device
-    return scores.numel() / (time.perf_counter() - started)
+def pair_rate(workshop: Workshop, scorer: PairScorer, states: Prepared) -> float:
+    """Return pairs a second, to judge how many queries fit into the time."""
+    return float(
+        np.median(
+            pair_rates(
+                scorer,
+                states,
+                timer_for(workshop.device),
+                seconds=min(1.0, workshop.effort.part),
+                parts=3,
+                precision=workshop.precision,
+            )
+        )
+    )
 
 
 def draw(corpus: Corpus, affordable: float, pairs: tuple[int, int], seed: int) -> Sample:

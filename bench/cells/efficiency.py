@@ -109,7 +109,7 @@ def _memory(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, A
     mine, _ = used_bytes(workshop.device)
     found = measure_memory(
         build_server,
-        workshop.setup,
+        dataclasses.replace(workshop.setup, config=workshop.config),
         system,
         seed,
         protocol["shortlist"],

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 
-from baselines.pair_scoring import score_list, score_matrix, score_rows
+from baselines.pair_scoring import score_list, score_matrix
 from baselines.pair_states import Prepared, naive_scores, prepare_corpus
+from bench.cells.rates import pair_rates
 from bench.effort import Effort
 from bench.measure.timer import Timer, timer_for
 from bench.systems import systems
@@ -118,7 +119,10 @@ def _pair(scorer: PairScorer, bench: Bench, device: str) -> FullEvaluation:
         timer, partial(prepare_corpus, scorer, corpus, precision=bench.precision)
     )
     pairs = corpus.image_count * len(corpus.captions)
-    rates = pair_rates(scorer, states, bench)
+    effort, precision = bench.effort, bench.precision
+    rates = pair_rates(
+        scorer, states, timer, seconds=effort.part, parts=effort.parts, precision=precision
+    )
     rate = float(np.median(rates))
     if pairs / rate > whole:
         return FullEvaluation([encoding], [pairs / each for each in rates], rate, extrapolated=True)
@@ -127,20 +131,6 @@ def _pair(scorer: PairScorer, bench: Bench, device: str) -> FullEvaluation:
     )
     ranking = timer.seconds(lambda: evaluate_scores(scores, corpus.caption_image))
     return FullEvaluation([encoding], [scoring + ranking], pairs / scoring)
-
-
-def pair_rates(scorer: PairScorer, states: Prepared, bench: Bench) -> list[float]:
-    """Return pairs a second on random captions with all images, one rate a part."""
-    timer, effort = bench.timer, bench.effort
-    images, captions = len(states.images.tokens), len(states.texts.tokens)
-    order = np.random.default_rng(0).permutation(captions)
-    probe = order[: max(1, 4096 // images)]
-    score = partial(score_rows, scorer, *states, direction="t2i", precision=bench.precision)
-    score(probe[:1])  # set-up
-    seconds = timer.seconds(partial(score, probe))
-    asked = int(np.clip(effort.part / seconds * len(probe), 1, captions))
-    parts = [np.sort(np.roll(order, part * asked)[:asked]) for part in range(effort.parts)]
-    return [images * asked / timer.seconds(partial(score, part)) for part in parts]
 
 
 def _two_stage(
@@ -180,12 +170,12 @@ def list_rates(
             partial(score_list, scorer, *states, *pairs[:, rows], precision=bench.precision)
         )
 
-    probe = order[:4096]
+    probe = order[:1024]
     seconds(probe[:64])  # set-up
     asked = int(np.clip(bench.effort.part / seconds(probe) * len(probe), 1, len(order)))
     if asked * parts >= len(order):
         return [len(order) / seconds(order)], True
-    return [asked / seconds(np.roll(order, part * asked)[:asked]) for part in range(parts)], False
+    return [asked / seconds(np.roll(order, -part * asked)[:asked]) for part in range(parts)], False
 
 
 def _naive(scorer: PairScorer, bench: Bench) -> FullEvaluation:

@@ -17,9 +17,9 @@ from bench.cells.full_evaluation import (
     _pair,
     _two_stage,
     list_rates,
-    pair_rates,
     timed,
 )
+from bench.cells.rates import pair_rates
 from bench.effort import Effort, effort_of
 from bench.measure.timer import Timer
 from tests.bench.toy import ToyCorpus, ToyEncoder, ToyScorer
@@ -85,7 +85,7 @@ def test_pairs_that_do_not_fit_are_extrapolated() -> None:
 def test_rates_count_the_pairs_of_a_part() -> None:
     scorer = ToyScorer()
     states = prepare_corpus(scorer, CORPUS, progress=False)
-    rates = pair_rates(scorer, states, bench())
+    rates = pair_rates(scorer, states, steady(), seconds=1.0, parts=3, precision="float32")
     assert rates == [PAIRS] * 3  # the probe takes all captions, and a call one second
 
 
@@ -95,7 +95,7 @@ def test_lists_that_fit_are_scored_whole() -> None:
     pairs = np.zeros((2, 100), dtype=np.int64)
     assert list_rates(scorer, states, pairs, bench()) == ([100.0], True)
     rates, whole = list_rates(scorer, states, np.zeros((2, 50_000), dtype=np.int64), bench())
-    assert (rates, whole) == ([4096.0] * 3, False)
+    assert (rates, whole) == ([1024.0] * 3, False)
 
 
 def test_two_stages_score_a_shortlist_of_both_directions() -> None:
