@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.single_stream import binary_matching, softmax_matching
+from baselines.hard_negatives import candidates, training_pairs
 from bench.timed import PROFILE, Timed
 from cookie.nn.losses import hardest_triplet, info_nce, nt_xent
 
@@ -74,10 +74,14 @@ def test_hardest_triplet(timed: Timed, device: str, batch_size: int) -> None:
     compare(timed, lambda a, b: hardest_triplet(a, b, 0.2), {}, batch_size, device)
 
 
-@pytest.mark.parametrize("matching", [softmax_matching, binary_matching])
 @pytest.mark.parametrize("batch_size", BATCHES)
-def test_matching(
-    timed: Timed, device: str, matching: Callable[[Tensor], Tensor], batch_size: int
-) -> None:
-    loss: Loss = lambda a, b: matching((a * b)[:, :2])  # noqa: E731 -- a table (B, 2) of scores
-    compare(timed, loss, {}, batch_size, device)
+def test_matching(timed: Timed, device: str, batch_size: int) -> None:
+    """The single-stream's: draw hard negatives, then find the positive among them."""
+
+    def matching(first: Tensor, second: Tensor) -> Tensor:
+        pairs = training_pairs(SCALE * first @ second.T, 1)
+        scores = SCALE * (first[pairs.images] * second[pairs.captions]).sum(dim=1)
+        tables = torch.cat(candidates(scores, pairs.negatives))
+        return F.cross_entropy(tables, tables.new_zeros(len(tables), dtype=torch.int64))
+
+    compare(timed, matching, {}, batch_size, device)

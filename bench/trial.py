@@ -41,6 +41,7 @@ class Trial:
         self.tokenizer = Tokenizer.from_captions(self.dataset.split("train").captions)
         self.corpus = functools.cache(self._corpus)
         self.model = functools.cache(self._model)
+        self.server = functools.cache(self._server)
 
     def _corpus(self, preset_name: str, device: str, split: str = "test") -> PixelCorpus:
         """Return a split at the preset's image size; its views use every augmentation."""
@@ -66,20 +67,20 @@ class Trial:
         torch.manual_seed(0)
         return build(config, self.tokenizer.vocabulary_size).to(device)
 
-    def server(self, system: str, preset_name: str, device: str, precision: Precision) -> Searcher:
-        """Return a system with the test images as its gallery."""
-        server = self._server(system, preset_name, device, precision)
+    def _server(self, system: str, preset_name: str, device: str, precision: Precision) -> Searcher:
+        """Return a system with the test images as its gallery; a two-stage one shares its parts."""
+        spec = systems[system]
+        if spec.family == "two-stage":
+            dual, pair = (self.server(part, preset_name, device, precision) for part in spec.parts)
+            return TwoStageServer(cast(DualServer, dual), cast(PairServer, pair), SHORTLIST)
+        model = self.model(system, preset_name, device)
+        server: Searcher = (
+            DualServer(cast(DualEncoder, model), precision)
+            if spec.family == "dual"
+            else PairServer(cast(PairScorer, model), precision)
+        )
         server.index(self.corpus(preset_name, device))
         return server
-
-    def _server(self, system: str, preset_name: str, device: str, precision: Precision) -> Searcher:
-        models = [self.model(part, preset_name, device) for part in systems[system].parts]
-        if systems[system].family == "dual":
-            return DualServer(cast(DualEncoder, models[0]), precision)
-        pair = PairServer(cast(PairScorer, models[-1]), precision)
-        if systems[system].family == "pair":
-            return pair
-        return TwoStageServer(DualServer(cast(DualEncoder, models[0]), precision), pair, SHORTLIST)
 
     def stepper(self, system: str, config: Config, device: str) -> Stepper:
         """Return what trains ``system`` on the training split, a step a call."""
