@@ -1,16 +1,17 @@
 """The single-stream baseline: caption and image tokens attend to each other in one transformer.
 
-As UNITER and ViLT read a pair, with a head start that both lack: the joint layers are the text
-encoder's own last ones, and a contrastive loss on what enters them aligns the two modalities and
-finds hard negatives (align before fuse, ALBEF). Everything below the joint layers depends on one
-modality alone, so it is computed once per image and once per caption; what is left per pair are
-the joint layers, of which the last one runs only where it is read.
+As UNITER and ViLT read a pair, with a head start that both lack: the joint layers begin as copies
+of the text encoder's last ones, and a contrastive loss on what enters them aligns the two
+modalities and finds hard negatives (align before fuse, ALBEF). Everything below the joint layers
+depends on one modality alone, so it is computed once per image and once per caption; what is left
+per pair are the joint layers, of which the last one runs only where it is read.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -45,12 +46,12 @@ class SingleStream(nn.Module):
 
     Args:
         config: encoders, ``joint``, regime; of ``head`` the drop rates and the embedding width.
-            In the regime ``frozen`` the visual encoder and the text encoder below the joint
-            layers do not learn.
+            In the regime ``frozen`` the two encoders do not learn.
         vocabulary_size: token ids that captions may hold.
 
     Raises:
-        UserError: more joint layers than the text encoder has, or a grid that is too fine.
+        UserError: more joint layers or unimodal ones than the text encoder has, or a grid that
+            is too fine.
     """
 
     image_views: int = 1
@@ -60,27 +61,24 @@ class SingleStream(nn.Module):
     def __init__(self, config: Config, vocabulary_size: int) -> None:
         super().__init__()
         self.config, self.joint = config, config.joint
-        if not 1 <= config.joint.layers <= config.text.layers:
-            raise UserError(
-                f"joint.layers is {config.joint.layers}, but the joint layers are the last ones"
-                f" of the text encoder's {config.text.layers}: choose 1 to {config.text.layers}."
-            )
-        self.text_layers = self.unimodal = config.text.layers - config.joint.layers
+        _check_layers(config)
+        self.text_layers = config.joint.text_layers
         self.text_view = "mask" if config.joint.masked_words > 0 else None
         self.vision = build_visual_encoder(config.vision)
         self.text = build_text_encoder(config.text, vocabulary_size)
+        self.joint_layers = copy.deepcopy(self.text.layers[-config.joint.layers :])
+        self.text.layers = self.text.layers[: self.text_layers]  # what is above is not used
         self._add_heads(config, vocabulary_size)
         if config.regime == "frozen":
             for part in self._frozen():
                 freeze(part)
-            self.text.positions.requires_grad_(False)
 
     def _add_heads(self, config: Config, vocabulary_size: int) -> None:
         width, embedding = config.text.width, config.head.embedding
         self.entry = ImageEntry(config)
         # Image tokens enter at the scale of the caption's, which the joint layers know.
         norms = [self.text.norm, *(layer.get_submodule("mlp_norm") for layer in self.text.layers)]
-        self.entry.projection.norm.load_state_dict(norms[self.unimodal].state_dict())
+        self.entry.projection.norm.load_state_dict(norms[-1].state_dict())
         self.caption_type = nn.Parameter(torch.zeros(width))
         self.alignment = Alignment(width, embedding, _temperature(config))
         self.head = (
@@ -99,9 +97,9 @@ class SingleStream(nn.Module):
         return ImageState(self.entry(tokens))
 
     def prepare_texts(self, texts: TextBatch) -> TextState:
-        """Return (B, L, C): the text encoder's states below the joint layers."""
+        """Return (B, L, C): the text encoder's states, ready for the joint layers."""
         with self._encoding():
-            tokens = self.text(texts, layers=self.unimodal)  # (B, L, C)
+            tokens = self.text(texts)  # (B, L, C)
         return TextState(tokens + self.caption_type, texts.mask)
 
     def score_pairs(self, images: ImageState, texts: TextState) -> Tensor:
@@ -139,11 +137,6 @@ class SingleStream(nn.Module):
             hidden = layer(hidden, mask)
         result: Tensor = last(hidden, mask, choose(hidden))
         return result
-
-    @property
-    def joint_layers(self) -> Iterator[nn.Module]:
-        """The text encoder's last ``joint.layers`` layers."""
-        return iter(self.text.layers[self.unimodal :])
 
     # Training.
 
@@ -215,9 +208,7 @@ class SingleStream(nn.Module):
         return torch.no_grad() if self.config.regime == "frozen" else nullcontext()
 
     def _frozen(self) -> list[nn.Module]:
-        text = self.text
-        below = list(text.layers[: self.unimodal])
-        return [self.vision, text.words, text.norm, text.dropout, *below]
+        return [self.vision, self.text]
 
     def train(self, mode: bool = True) -> SingleStream:
         """Set the mode of everything but frozen parts."""
@@ -232,11 +223,10 @@ class SingleStream(nn.Module):
 
         See :func:`cookie.nn.parameters.parameter_groups`.
         """
-        joint = nn.ModuleList(self.joint_layers)
         pretrained = self.config.text.weights != "none"
         rate = self.joint.rate if pretrained else train.learning_rate
-        own = parameter_groups(joint, (), replace(train, learning_rate=rate))
-        taken = {id(parameter) for parameter in joint.parameters()}
+        own = parameter_groups(self.joint_layers, (), replace(train, learning_rate=rate))
+        taken = {id(parameter) for parameter in self.joint_layers.parameters()}
         groups = parameter_groups(self, (self.vision, self.text), train)
         for group in groups:
             group["params"] = [p for p in group["params"] if id(p) not in taken]
@@ -248,6 +238,20 @@ class SingleStream(nn.Module):
 def _first_of(table: Tensor) -> Tensor:
     """Return the cross entropy of column 0 among the columns of ``table`` (R, 1 + n)."""
     return F.cross_entropy(table, table.new_zeros(len(table), dtype=torch.int64))
+
+
+def _check_layers(config: Config) -> None:
+    most = config.text.layers
+    if not 1 <= config.joint.layers <= most:
+        raise UserError(
+            f"joint.layers is {config.joint.layers}, but the joint layers start as the last of the"
+            f" text encoder's {most}: choose 1 to {most}."
+        )
+    if not 0 <= (config.joint.text_layers or 0) <= most:
+        raise UserError(
+            f"joint.text_layers is {config.joint.text_layers}, but the text encoder has {most}"
+            f" layers: choose 0 to {most}."
+        )
 
 
 def _temperature(config: Config) -> Temperature:

