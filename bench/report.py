@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from bench.headline import update_readme
 from bench.layout import csv_text
 from bench.plots import save
 from bench.provenance import facts, remarks
@@ -50,7 +51,10 @@ class Report:
 
 
 def render_all(results: Path) -> list[Report]:
-    """Render every table that the records allow, and the guide that links them."""
+    """Render every table that the records allow, and the guide that links them.
+
+    The result table of a README.md beside ``results`` is renewed as well, where it has the marks.
+    """
     reports = [
         report
         for folder in sorted(path.parent for path in results.glob("*/records"))
@@ -58,6 +62,7 @@ def render_all(results: Path) -> list[Report]:
     ]
     if reports:
         write_text(results / "README.md", guide(reports, results))
+        update_readme(results.resolve().parent / "README.md", results)
     return reports
 
 

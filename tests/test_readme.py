@@ -1,0 +1,75 @@
+"""The README says what is true of the checkout it lies in."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.headline import BEGIN, END, headline
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """Return the Python commands of all shell blocks, without comments."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [part for part in parts if part.startswith("python -m")]
+
+
+def modules() -> list[tuple[str, ...]]:
+    """Return module and subcommand of each command, once."""
+    found = []
+    for command in commands():
+        words = shlex.split(command)[2:]
+        named = [word for word in words[1:3] if re.fullmatch("[a-z]+", word)]
+        found.append((words[0], *(named if words[0] == "cookie" else [])))
+    return list(dict.fromkeys(found))
+
+
+def test_commands_were_found() -> None:
+    assert "python -m bench.reproduce --table 2" in commands()
+    assert ("cookie", "data", "show") in modules()
+
+
+@pytest.mark.parametrize("words", modules(), ids=" ".join)
+def test_every_command_exists(words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", *words, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_option_is_one_that_help_lists(command: str) -> None:
+    words = shlex.split(command)[2:]
+    options = [word for word in words if word.startswith("--")]
+    position = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
+    named = [word for word in words[:position] if re.fullmatch(r"[a-z.]+", word)]
+    asked = [sys.executable, "-m", *named, "--help"]
+    shown = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=ROOT).stdout
+    assert [option for option in options if option not in shown] == []
+
+
+def test_every_relative_link_leads_to_a_file() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert missing == []
+
+
+def test_the_layout_names_only_what_exists() -> None:
+    layout = README.partition("## Layout")[2].partition("## ")[0]
+    named = re.findall(r"[\w/]+\.(?:py|md)", layout)
+    found = {path.name for path in ROOT.rglob("*.*") if ".tox" not in path.parts}
+    assert [name for name in named if Path(name).name not in found] == []
+
+
+def test_result_table_is_the_one_that_the_records_give() -> None:
+    shown = README.partition(BEGIN)[2].partition(END)[0]
+    assert shown.strip() == headline(ROOT / "results").strip()
