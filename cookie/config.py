@@ -65,7 +65,8 @@ class HeadConfig:
         width: of the projected tokens and of the shared transformer.
         layers: of the shared transformer (COOKIE alone).
         token_dropout: fraction of image tokens dropped in training.
-        channel_dropout: dropout on encoder outputs before the projection, in training.
+        channel_dropout: share of an encoder's channels that is dropped, for all tokens of an
+            image or caption alike, before the projection in training.
         embedding: D, width of the final embedding.
     """
 
@@ -215,7 +216,13 @@ class Config:
 
 def _tiny() -> Config:
     """Trains from scratch on two CPU cores in minutes."""
-    return Config(preset="tiny", regime="scratch")
+    return Config(
+        preset="tiny",
+        regime="scratch",
+        # A tighter crop would cut objects off that the captions count.
+        augment=AugmentConfig(crop_scale=0.9),
+        train=TrainConfig(steps=400),
+    )
 
 
 def _smoke() -> Config:
@@ -256,7 +263,7 @@ def _small() -> Config:
         head=HeadConfig(width=256, token_dropout=0.33, channel_dropout=0.3),
         joint=JointConfig(layers=2, grid=4, matching_share=0.25),
         augment=AugmentConfig(color=0.4, flip=0.5),
-        train=TrainConfig(steps=1200, batch_size=256, encoder_rate=2e-5, evaluate_every=200),
+        train=TrainConfig(steps=800, batch_size=256, encoder_rate=2e-5, evaluate_every=200),
     )
 
 

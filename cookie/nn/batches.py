@@ -13,7 +13,7 @@ def join_images(first: ImageBatch, second: ImageBatch | None) -> ImageBatch:
     """Return both batches, ``first`` on top; only ``first`` where there is no second."""
     if second is None:
         return first
-    both = torch.cat([first.data, second.data])
+    both = _concatenate(first.data, second.data)
     return ImageBatch(pixels=both) if first.pixels is not None else ImageBatch(tokens=both)
 
 
@@ -31,7 +31,7 @@ def join_texts(first: TextBatch, second: TextBatch | None) -> TextBatch:
     tokens = None
     if first.tokens is not None and second.tokens is not None:
         pair = (first.tokens, second.tokens)
-        tokens = torch.cat([F.pad(x, (0, 0, 0, length - x.shape[1])) for x in pair])
+        tokens = _concatenate(*(F.pad(x, (0, 0, 0, length - x.shape[1])) for x in pair))
     return TextBatch(
         _stack(first.ids, second.ids, length), _stack(first.mask, second.mask, length), tokens
     )
@@ -39,3 +39,9 @@ def join_texts(first: TextBatch, second: TextBatch | None) -> TextBatch:
 
 def _stack(first: Tensor, second: Tensor, length: int) -> Tensor:
     return torch.cat([F.pad(x, (0, length - x.shape[1])) for x in (first, second)])
+
+
+def _concatenate(*parts: Tensor) -> Tensor:
+    # Cached tokens are float16, which autocast to bfloat16 on a CPU refuses to promote.
+    with torch.autocast(parts[0].device.type, enabled=False):
+        return torch.cat(parts)
