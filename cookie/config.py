@@ -263,7 +263,13 @@ def _small() -> Config:
         head=HeadConfig(width=256, token_dropout=0.33, channel_dropout=0.3),
         joint=JointConfig(layers=2, grid=4, matching_share=0.25),
         augment=AugmentConfig(color=0.4, flip=0.5),
-        train=TrainConfig(steps=800, batch_size=256, encoder_rate=2e-5, evaluate_every=200),
+        train=TrainConfig(
+            steps=700,
+            batch_size=256,
+            encoder_rate=2e-5,
+            evaluate_every=350,
+            validation_queries=40,
+        ),
     )
 
 
