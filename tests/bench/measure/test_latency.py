@@ -13,10 +13,12 @@ import torch
 from bench.measure.latency import (
     InterleavedSamples,
     LatencySamples,
+    PairedRatio,
     kernel_seconds,
     measure_interleaved,
     measure_latency,
 )
+from bench.measure.percentiles import Interval
 from bench.measure.timer import Timer, synchronizer, timer_for
 from tests.bench.measure.fakes import FakeTime, LazyDevice, ThreadDevice
 
@@ -93,10 +95,11 @@ def test_warm_up_is_run_and_left_out() -> None:
     assert (got.warmup, got.first_seconds, len(got)) == (3, pytest.approx(9.0), 4)
 
 
-def test_the_first_call_is_apart_even_without_warm_up() -> None:
+@pytest.mark.parametrize(("asked", "made"), [(0, 1), (1, 1), (2, 2), (3, 3)])
+def test_the_first_call_is_apart_and_counts_as_warm_up(asked: int, made: int) -> None:
     time, calls = FakeTime(), list[int]()
-    got = measure_latency(lambda: calls.append(1), warmup=0, samples=2, timer=fake_timer(time))
-    assert (len(calls), got.warmup, len(got)) == (3, 1, 2)
+    got = measure_latency(lambda: calls.append(1), warmup=asked, samples=2, timer=fake_timer(time))
+    assert (len(calls), got.warmup, len(got)) == (made + 2, made, 2)
 
 
 @pytest.mark.parametrize(("budget", "taken"), [(0.0, 1), (0.1, 1), (2.5, 3), (3.0, 3), (9.0, 8)])
@@ -106,6 +109,18 @@ def test_the_budget_ends_sampling_after_at_least_one(budget: float, taken: int) 
         time.work(1.0), warmup=1, samples=8, time_budget_s=budget, timer=fake_timer(time)
     )
     assert len(got) == taken
+
+
+def test_the_budget_counts_every_sample_at_its_own_length() -> None:
+    time, durations = FakeTime(), iter([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])
+    got = measure_latency(
+        lambda: time.work(next(durations))(),
+        warmup=1,
+        samples=5,
+        time_budget_s=7.5,
+        timer=fake_timer(time),
+    )
+    assert got.seconds == pytest.approx((1.0, 2.0, 4.0, 8.0))
 
 
 def test_a_long_warm_up_is_cut() -> None:
@@ -204,15 +219,34 @@ def test_turns_are_a_b_c() -> None:
     runs = {name: (lambda name=name: order.append(name)) for name in "abc"}
     got = measure_interleaved(runs, rounds=4, warmup=2)
     assert "".join(order) == "abc" * (2 + 4)
+    assert {samples.warmup for samples in got.samples.values()} == {2}
     assert [len(samples) for samples in got.samples.values()] == [4, 4, 4]
 
 
-def test_interleaving_stops_after_whole_rounds() -> None:
+@pytest.mark.parametrize(("budget", "rounds"), [(0.0, 1), (6.0, 2), (7.0, 3)])
+def test_interleaving_stops_after_whole_rounds(budget: float, rounds: int) -> None:
     time = FakeTime()
     runs = {"a": time.work(1.0), "b": time.work(2.0)}
-    got = measure_interleaved(runs, rounds=50, time_budget_s=7.0, timer=fake_timer(time))
-    assert [len(samples) for samples in got.samples.values()] == [3, 3]
+    got = measure_interleaved(runs, rounds=50, time_budget_s=budget, timer=fake_timer(time))
+    assert [len(samples) for samples in got.samples.values()] == [rounds, rounds]
     assert got.samples["a"].first_seconds == pytest.approx(1.0)
+
+
+def test_the_first_round_is_warm_up_even_when_none_is_asked_for() -> None:
+    got = measure_interleaved({"a": lambda: None}, rounds=1, warmup=0)
+    assert got.samples["a"].warmup == 1
+
+
+def test_the_time_of_rounds_adds_up_round_by_round() -> None:
+    time, durations = FakeTime(), iter([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])
+    got = measure_interleaved(
+        {"a": lambda: time.work(next(durations))()},
+        rounds=5,
+        warmup=1,
+        time_budget_s=7.5,
+        timer=fake_timer(time),
+    )
+    assert got.samples["a"].seconds == pytest.approx((1.0, 2.0, 4.0, 8.0))
 
 
 def test_nothing_to_measure_is_an_error() -> None:
@@ -247,6 +281,17 @@ def test_equal_systems_do_not_differ() -> None:
     there = LatencySamples((1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0), "cpu", 1, 1.0)
     back = LatencySamples((2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0), "cpu", 1, 1.0)
     assert InterleavedSamples({"a": there, "b": back}).ratio("a", "b").differs is False
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "differs"),
+    [(1.0, 2.0, False), (0.5, 1.0, False), (1.01, 3.0, True), (0.5, 0.99, True), (1.5, 2.5, True)],
+)
+def test_one_inside_the_interval_is_no_difference(low: float, high: float, differs: bool) -> None:
+    ratio = PairedRatio("a", "b", (low + high) / 2, Interval(low, high), 9)
+    assert ratio.differs is differs
+    assert ratio.to_dict()["interval"] == {"low": low, "high": high, "confidence": 0.95}
+    assert PairedRatio("a", "b", 1.0, None, 3).to_dict()["interval"] is None
 
 
 def test_interleaved_samples_go_to_json_with_ratios_to_the_first() -> None:

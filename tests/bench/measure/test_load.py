@@ -105,15 +105,15 @@ def test_an_overloaded_server_turns_away_beyond_its_bound() -> None:
 
 
 def test_those_inside_are_counted_at_the_moment_of_the_arrival() -> None:
-    queue = ArrivalQueue([0.0, 0.5, 0.6, 2.0], max_in_flight=2)
+    queue = ArrivalQueue([0.0, 0.5, 0.6, 2.0, 3.0, 9.0], max_in_flight=2)
     batch = queue.take(0.0, 1)
     queue.answered(batch, 1.0)  # 0.5 waits beside the one served, 0.6 is one too many
     assert (list(queue.waiting), queue.dropped, queue.arrived) == ([0.5], 1, 3)
     queue.answered(queue.take(1.0, 1), 2.0)
     assert queue.latencies == [1.0, 1.5]
     assert queue.next_due() == 2.0
-    queue.abandon(2.0)
-    assert (queue.dropped, queue.pending) == (2, False)
+    queue.abandon(4.0)  # 2.0 and 3.0 wait in vain, 9.0 never came
+    assert (queue.dropped, list(queue.waiting), queue.arrived) == (3, [], 5)
 
 
 def test_waiting_requests_are_batched_up_to_the_limit() -> None:

@@ -75,7 +75,7 @@ def test_the_median_interval_is_that_of_all_possible_resamples() -> None:
     values = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
     draws = np.array(list(itertools.product(range(7), repeat=7)), dtype=np.int8)
     medians = np.sort(np.median(values[draws], axis=1))
-    for confidence in (0.5, 0.8, 0.95):
+    for confidence in (0.5, 0.7, 0.8, 0.95, 0.999):
         tail = (1 - confidence) / 2
         want_low = medians[math.ceil(tail * len(medians)) - 1]
         want_high = medians[math.ceil((1 - tail) * len(medians)) - 1]
