@@ -103,6 +103,7 @@ class Search:
         gallery: a folder of photographs, or a file made by 'encode'.
         run: folder of the run; default the gallery file's, or the one that finished last.
         top: how many images.
+        index: flat is exact; hnsw and ivf are faiss's, approximate, for large galleries.
         sheet: PNG to write with the query and the images found.
         device: auto, cpu, cuda or cuda:N.
         json: print the outcome as JSON.
@@ -112,6 +113,7 @@ class Search:
     gallery: Path
     run: Path | None = None
     top: int = 5
+    index: str = "flat"
     sheet: Path | None = None
     device: str = "auto"
     json: bool = False

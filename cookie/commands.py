@@ -26,7 +26,8 @@ from cookie.features import build_corpora
 from cookie.interfaces import Corpus, DualEncoder
 from cookie.model import Cookie
 from cookie.photos import PhotoCorpus
-from cookie.retrieval import RetrievalMetrics, evaluate, topk
+from cookie.retrieval import RetrievalMetrics, evaluate
+from cookie.retrieval.search import build_index, indexes
 from cookie.runs import (
     Run,
     describe_run,
@@ -102,12 +103,15 @@ def run_search(options: Search) -> None:
     """Print the images of a gallery that match a sentence best."""
     if options.top < 1:
         raise UserError(f"--top is {options.top}: ask for at least one image.")
+    indexes[options.index]  # an unknown name is refused before anything is encoded
     embeddings, facts, run = _gallery(options)
     query = run.encode_query(options.query).to(embeddings.images.device)
-    found = topk(query, embeddings.images, min(options.top, len(embeddings.images)))
+    gallery = build_index(options.index, embeddings.images)
+    found = gallery.search(query, min(options.top, len(embeddings.images)))
     hits = [
         {"score": round(score, 4), "image": facts["names"][index]}
         for score, index in zip(found.scores[0].tolist(), found.indices[0].tolist(), strict=True)
+        if index >= 0  # an approximate index may find fewer than it was asked for
     ]
     if options.sheet is not None:
         _sheet(options, facts, [hit["image"] for hit in hits])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -68,6 +69,49 @@ def test_the_layout_names_only_what_exists() -> None:
     named = re.findall(r"[\w/]+\.(?:py|md)", layout)
     found = {path.name for path in ROOT.rglob("*.*") if ".tox" not in path.parts}
     assert [name for name in named if Path(name).name not in found] == []
+
+
+def example(name: str) -> str:
+    """Return the code of the example called ``name``."""
+    shown = README.partition(f"<!-- example: {name} -->")[2].partition("<!-- /example -->")[0]
+    return shown.partition("```python\n")[2].partition("```")[0]
+
+
+def run(code: str, *, home: Path) -> None:
+    """Run ``code`` in a process of its own, so that nothing stays registered."""
+    environment = os.environ | {"COOKIE_HOME": str(home)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_data_set_example_can_be_trained_on(tmp_path: Path) -> None:
+    use = """
+from bench.workshop import Setup, Workshop
+workshop = Workshop(Setup("swatches", "smoke", "cpu"))
+test = workshop.corpora()["test"]
+assert test.image_count == 24 and test.captions[3] == "red at level 3"
+assert test.images(test.caption_image[:2]).data.shape == (2, 3, 32, 32)
+"""
+    run(example("dataset") + use, home=tmp_path)
+
+
+def test_the_model_example_is_built_and_trains(tmp_path: Path) -> None:
+    use = """
+from bench.workshop import Setup, Workshop
+from cookie.nn.pooling import MaxPool
+from cookie.interfaces import TrainBatch
+workshop = Workshop(Setup("scenes", "smoke", "cpu"))
+model = workshop.untrained("max_pooling", 0)
+assert any(isinstance(module, MaxPool) for module in model.modules())
+train = workshop.corpora()["train"]
+rows = train.caption_image[:40:5] * 5
+batch = TrainBatch(train.images(train.caption_image[rows]), train.texts(rows))
+assert model.training_loss(batch).total.isfinite()
+"""
+    run(example("model") + use, home=tmp_path)
 
 
 def test_result_table_is_the_one_that_the_records_give() -> None:

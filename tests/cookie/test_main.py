@@ -108,6 +108,10 @@ def test_flags_change_single_settings_of_a_preset():
         ),
         (["train", "--preset", "smoke", "--device", "gpu"], "Unknown device 'gpu'"),
         (["train", *SMOKE, "--train.batch-size", "65"], "the training split has 64"),
+        (
+            ["search", "x", "--gallery", "absent", "--index", "hsnw"],
+            "Unknown index 'hsnw': did you mean 'hnsw'?",
+        ),
         (["evaluate", "--run", "absent"], "There is no folder 'absent': train with"),
         (["evaluate", "--run", "."], "is '.' a run?"),
         (["data", "facts", "flickr8k", "--data-root", "absent"], "absent"),
@@ -215,6 +219,8 @@ def test_a_folder_of_photographs_is_searched(
     call(monkeypatch, "search", "a red cube", "--gallery", path, "--sheet", sheet, *common)
     stored = json.loads(capsys.readouterr().out)["hits"]
     call(monkeypatch, "search", "a red cube", "--gallery", photos, *common)
+    assert json.loads(capsys.readouterr().out)["hits"] == stored
+    call(monkeypatch, "search", "a red cube", "--gallery", path, "--index", "hnsw", *common)
     assert json.loads(capsys.readouterr().out)["hits"] == stored
     assert len(stored) == 3
     assert all(Path(hit["image"]).is_file() for hit in stored)
