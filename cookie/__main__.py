@@ -1,177 +1,21 @@
 """The command line: ``python -m cookie train | evaluate | encode | search | data``.
 
-Options are generated from the dataclasses below and from :mod:`cookie.config`; what they do is in
-:mod:`cookie.commands`, which is imported only when there is something to do.
+Flags are generated from :mod:`cookie.options` and :mod:`cookie.config`; what the commands do is
+in :mod:`cookie.commands`, which is imported only when there is something to do.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import tyro
-from tyro.conf import Positional, subcommand
+from tyro.conf import subcommand
 
-from cookie.config import Config, preset
+from cookie.config import preset
 from cookie.errors import run_main
-
-
-@dataclass(frozen=True)
-class Train:
-    """Train COOKIE; a training that was cut off goes on where it was saved last.
-
-    Examples:
-        python -m cookie train --dataset scenes --preset tiny
-        python -m cookie train --dataset flickr8k --preset small --train.steps 600
-
-    Attributes:
-        config: all settings; --preset chooses them, every other flag changes one.
-        dataset: name of the data set.
-        data_root: folder with data sets; default COOKIE_DATA or 'data'.
-        seed: of initialization, data order and augmentation.
-        device: auto, cpu, cuda or cuda:N.
-        run: folder of the run; default one named by data set and settings under .cookie/runs.
-        json: print the outcome as JSON.
-    """
-
-    config: Annotated[Config, tyro.conf.arg(name="")]
-    dataset: str = "scenes"
-    data_root: Path | None = None
-    seed: int = 0
-    device: str = "auto"
-    run: Path | None = None
-    json: bool = False
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Print Recall@K of a trained run.
-
-    Attributes:
-        run: folder of the run; default the one that finished last.
-        split: train, val or test.
-        dataset: another data set than the run was trained on.
-        data_root: folder with data sets; default COOKIE_DATA or 'data'.
-        device: auto, cpu, cuda or cuda:N.
-        json: print everything as JSON.
-    """
-
-    run: Path | None = None
-    split: str = "test"
-    dataset: str | None = None
-    data_root: Path | None = None
-    device: str = "auto"
-    json: bool = False
-
-
-@dataclass(frozen=True)
-class Encode:
-    """Write embeddings to a file that 'search' takes as its gallery.
-
-    Examples:
-        python -m cookie encode ~/Pictures --output pictures.safetensors
-
-    Attributes:
-        source: a folder of photographs, or the name of a data set.
-        output: file to write.
-        run: folder of the run; default the one that finished last.
-        split: of a data set.
-        data_root: folder with data sets; default COOKIE_DATA or 'data'.
-        device: auto, cpu, cuda or cuda:N.
-    """
-
-    source: Positional[Path]
-    output: Path = Path("gallery.safetensors")
-    run: Path | None = None
-    split: str = "test"
-    data_root: Path | None = None
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
-class Search:
-    """Find the images that match a sentence best.
-
-    Examples:
-        python -m cookie search "a dog on the beach" --gallery ~/Pictures --top 5
-
-    Attributes:
-        query: the sentence.
-        gallery: a folder of photographs, or a file made by 'encode'.
-        run: folder of the run; default the gallery file's, or the one that finished last.
-        top: how many images.
-        index: flat is exact; hnsw and ivf are faiss's, approximate, for large galleries.
-        sheet: PNG to write with the query and the images found.
-        device: auto, cpu, cuda or cuda:N.
-        json: print the outcome as JSON.
-    """
-
-    query: Positional[str]
-    gallery: Path
-    run: Path | None = None
-    top: int = 5
-    index: str = "flat"
-    sheet: Path | None = None
-    device: str = "auto"
-    json: bool = False
-
-
-@dataclass(frozen=True)
-class DataShow:
-    """Write a contact sheet: images beside their captions.
-
-    Attributes:
-        name: of the data set.
-        output: PNG to write; default NAME-SPLIT.png.
-        split: train, val or test.
-        rows: of two images each.
-        start: first image shown.
-        preset: decides how much generated data there is.
-        data_root: folder with data sets; default COOKIE_DATA or 'data'.
-    """
-
-    name: Positional[str] = "scenes"
-    output: Path | None = None
-    split: str = "test"
-    rows: int = 8
-    start: int = 0
-    preset: str = "tiny"
-    data_root: Path | None = None
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """Print counts and hash of a data set.
-
-    Attributes:
-        name: of the data set.
-        preset: decides how much generated data there is.
-        data_root: folder with data sets; default COOKIE_DATA or 'data'.
-        json: print as JSON.
-    """
-
-    name: Positional[str] = "scenes"
-    preset: str = "tiny"
-    data_root: Path | None = None
-    json: bool = False
-
-
-DataCommand: TypeAlias = (
-    Annotated[DataShow, subcommand("show")] | Annotated[DataFacts, subcommand("facts")]
-)
-
-
-@dataclass(frozen=True)
-class Data:
-    """Look at a data set."""
-
-    command: DataCommand
-
-
-Command: TypeAlias = Train | Evaluate | Encode | Search | DataShow | DataFacts
+from cookie.options import Command, Data, DataFacts, DataShow, Encode, Evaluate, Search, Train
 
 
 def parse(arguments: Sequence[str]) -> Command:

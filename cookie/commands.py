@@ -40,7 +40,7 @@ from cookie.training.distributed import process_group
 from cookie.training.trainer import TrainResult, train
 
 if TYPE_CHECKING:
-    from cookie.__main__ import DataFacts, DataShow, Encode, Evaluate, Search, Train
+    from cookie.options import DataFacts, DataShow, Encode, Evaluate, Search, Train
 
 
 def run_train(options: Train) -> None:

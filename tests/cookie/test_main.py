@@ -13,11 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cookie.__main__ import DataFacts, Evaluate, Train, main, parse
+from cookie.__main__ import main, parse
 from cookie.config import Config, preset
 from cookie.data.dataset import load_dataset
 from cookie.encoding import load_embeddings
 from cookie.errors import UserError
+from cookie.options import DataFacts, Evaluate, Train
 from cookie.photos import PhotoCorpus
 from cookie.runs import load_run, settings_from
 
