@@ -109,7 +109,16 @@ register(
 )
 register(System("cookie", "COOKIE", "dual", "*", _cookie, parts=("cookie",)))
 register(
-    System("single_stream", "single-stream", "pair", "s", _single_stream, ("single_stream",)),
+    System(
+        name="single_stream",
+        label="single-stream",
+        family="pair",
+        marker="s",
+        build=_single_stream,
+        parts=("single_stream",),
+        note="A pair's score is the logit of the joint layers plus that of the contrastive loss "
+        "on their inputs, which also finds the hard negatives of training.",
+    )
 )
 register(
     System(

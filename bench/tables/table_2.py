@@ -255,7 +255,7 @@ def _column(column: Mapping[str, Any]) -> Value:
 
 def _sentence(reason: str | None) -> str:
     text = (reason or "not read").rstrip(".")
-    return (text[:1].upper() + text[1:]).replace("Cpu", "CPU").replace("cpu", "the CPU") + "."
+    return (text[:1].upper() + text[1:]).replace("Cpu", "CPU").replace("cpu", "CPU") + "."
 
 
 def _work(view: View, name: str) -> dict[str, Value]:
