@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +15,13 @@ from bench.effort import effort_of
 from bench.environment import environment, hardware_slug
 from bench.records import Section
 from bench.systems import systems
+from cookie import devices
 from cookie.config import Config, preset
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, load_dataset
 from cookie.data.pixels import open_pixels
-from cookie.data.tokenizer import Tokenizer
+from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.encoding import Embeddings, encode_corpus
-from cookie.errors import UserError
 from cookie.features import build_corpora
 from cookie.files import home
 from cookie.interfaces import (
@@ -63,23 +62,12 @@ def resolve_device(name: str) -> str:
     Raises:
         UserError: there is no such device here.
     """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError:
-        raise UserError(f"Unknown device '{name}': use auto, cpu, cuda or cuda:N.") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no CUDA device here: use --device cpu or auto.")
-    return name
+    return str(devices.resolve_device(name))
 
 
 def resolve_config(name: str, device: str) -> Config:
     """Return the preset as this device runs it: a GPU fine-tunes what a CPU keeps frozen."""
-    config = preset(name)
-    if config.regime == "frozen" and torch.device(device).type == "cuda":
-        return dataclasses.replace(config, regime="finetune")
-    return config
+    return devices.config_for(preset(name), torch.device(device))
 
 
 class Workshop:
@@ -113,9 +101,7 @@ class Workshop:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that the preset asks for."""
-        if self.config.text.tokenizer == "pretrained":
-            return Tokenizer.pretrained(self.config.text.weights)
-        return Tokenizer.from_captions(self.dataset.split("train").captions)
+        return tokenizer_for(self.config.text, self.dataset.split("train").captions)
 
     def corpora(self, text_layers: int | None = None) -> dict[str, Corpus]:
         """Return the corpora for training and accuracy; cached features in the frozen regime."""

@@ -13,7 +13,8 @@ from torch import nn
 
 from cookie.config import Config
 from cookie.data.dataset import RetrievalDataset, load_dataset
-from cookie.data.tokenizer import Tokenizer
+from cookie.data.tokenizer import Tokenizer, tokenizer_for
+from cookie.devices import config_for, resolve_device
 from cookie.encoding import (
     Embeddings,
     encode_corpus,
@@ -33,7 +34,6 @@ from cookie.runs import (
     describe_run,
     load_run,
     newest_run,
-    resolve_device,
     runs_folder,
 )
 from cookie.training.distributed import process_group
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 def run_train(options: Train) -> None:
     """Train COOKIE and say where the run is and how well it did on the validation split."""
     device = resolve_device(options.device)
-    config = _for_device(options.config, device)
+    config = config_for(options.config, device)
     dataset = load_dataset(options.dataset, options.data_root, config.preset)
     folder = options.run or runs_folder() / (
         f"{dataset.name}-{config.preset}-{config.digest()}-seed{options.seed}"
     )
-    tokenizer = _tokenizer(config, dataset)
+    tokenizer = tokenizer_for(config.text, dataset.split("train").captions)
     corpora = build_corpora(dataset, config, tokenizer, device=device)
     with process_group(device) as processes:
         if processes.main:
@@ -143,19 +143,6 @@ def run_facts(options: DataFacts) -> None:
         histogram = ", ".join(f"{n} with {k}" for k, n in split["captions_per_image"].items())
         counts = f"{split['images']} images, {split['captions']} captions"
         print(f"  {name:<5} {counts} (captions an image: {histogram})")
-
-
-def _for_device(config: Config, device: torch.device) -> Config:
-    """A GPU fine-tunes what a CPU keeps frozen."""
-    if config.regime == "frozen" and device.type == "cuda":
-        return dataclasses.replace(config, regime="finetune")
-    return config
-
-
-def _tokenizer(config: Config, dataset: RetrievalDataset) -> Tokenizer:
-    if config.text.tokenizer == "pretrained":
-        return Tokenizer.pretrained(config.text.weights)
-    return Tokenizer.from_captions(dataset.split("train").captions)
 
 
 def _setup(options: Train, config: Config, dataset: RetrievalDataset) -> dict[str, Any]:

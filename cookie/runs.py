@@ -100,23 +100,6 @@ def newest_run() -> Path:
     return max(finished, key=lambda path: path.stat().st_mtime).parent
 
 
-def resolve_device(name: str) -> torch.device:
-    """Return the device meant by ``name``; ``auto`` is the GPU where there is one.
-
-    Raises:
-        UserError: there is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"Unknown device '{name}': use auto, cpu, cuda or cuda:N.") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no CUDA device here: use --device cpu or auto.")
-    return device
-
-
 def settings_from(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     """Return the settings dataclass ``kind`` from the nested dictionaries of ``to_dict``.
 

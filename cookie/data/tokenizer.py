@@ -16,6 +16,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import models, normalizers, pre_tokenizers
 from torch import Tensor
 
+from cookie.config import TextConfig
 from cookie.errors import UserError
 from cookie.files import replacing
 
@@ -152,3 +153,15 @@ def _package_file(name: str, module: str, file: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"The package '{name}' is not installed: pip install {name}")
     return Path(spec.submodule_search_locations[0]) / file
+
+
+def tokenizer_for(config: TextConfig, captions: Sequence[str]) -> Tokenizer:
+    """Return the tokenizer that ``config`` asks for; a word level one is made of ``captions``.
+
+    Args:
+        config: of the text encoder.
+        captions: of the training split.
+    """
+    if config.tokenizer == "pretrained":
+        return Tokenizer.pretrained(config.weights)
+    return Tokenizer.from_captions(captions)
