@@ -144,9 +144,9 @@ class SingleStream(nn.Module):
         """Return matching + alignment + masked words, weighted, and each of them.
 
         Matching sees a share of the positives and, for each of their images and captions,
-        ``joint.negatives`` negatives drawn from the whole batch with the probability that the
-        alignment gives them. It is a loss of the joint scores: among a caption's images so drawn,
-        the odds of the right one are exp(ranking score - alignment logit), so what is learned
+        ``joint.negatives`` negatives drawn from the whole batch, by softmax(hardness * alignment
+        logit). It is a loss of the joint scores: among a caption's images so drawn, the odds of
+        the right one are exp(ranking score - hardness * alignment logit), so what is learned
         best is what the alignment does not know, and the sum of both is what ranks (the
         correction of a sampled softmax; Bengio and Senecal, 2008).
         """
@@ -164,7 +164,8 @@ class SingleStream(nn.Module):
 
     def _matching(self, images: ImageState, texts: TextState, similarity: Tensor) -> Tensor:
         rows = math.ceil(len(similarity) * self.joint.matching_share)
-        pairs = training_pairs(similarity, self.joint.negatives, rows)
+        drawn_by = self.joint.hardness * similarity
+        pairs = training_pairs(drawn_by, self.joint.negatives, rows)
         tables = candidates(self._score_chosen(images, texts, pairs), pairs.negatives)
         return (_first_of(tables[0]) + _first_of(tables[1])) / 2
 

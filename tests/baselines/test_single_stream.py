@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.hard_negatives import training_pairs
+from baselines import single_stream
+from baselines.hard_negatives import TrainingPairs, training_pairs
 from baselines.single_stream import SingleStream
 from cookie.config import TextConfig, TrainConfig
 from cookie.errors import UserError
@@ -287,6 +288,26 @@ def test_masked_captions_are_asked_for_only_where_they_are_used():
     without = build(masked_words=0.0)
     assert without.text_view is None
     assert "masked_words" not in without.training_loss(make_batch()).parts
+
+
+@pytest.mark.parametrize("hardness", [0.0, 0.5, 1.0])
+def test_negatives_are_drawn_by_hardness_times_the_alignment(
+    monkeypatch: pytest.MonkeyPatch, hardness: float
+):
+    drawn_by = []
+
+    def spy(similarity: Tensor, count: int, rows: int | None) -> TrainingPairs:
+        drawn_by.append(similarity.detach())
+        return training_pairs(similarity, count, rows)
+
+    monkeypatch.setattr(single_stream, "training_pairs", spy)
+    model, batch = build(hardness=hardness), make_batch(4)
+    model.training_loss(batch)
+    images, texts = model.prepare_images(batch.images), model.prepare_texts(batch.texts)
+    logits = [
+        model.alignment(images.tokens[[i] * 4], texts.tokens, texts.mask).detach() for i in range(4)
+    ]
+    assert torch.allclose(drawn_by[0], hardness * torch.stack(logits), atol=1e-5)
 
 
 def test_the_hard_negatives_carry_no_gradient_into_the_alignment():
