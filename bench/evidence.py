@@ -127,6 +127,62 @@ def compare(first: Evidence, second: Evidence) -> Difference:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RecallDifference:
+    """R@k of one system minus another's on common queries, in percentage points.
+
+    Attributes:
+        first, second: the recalls in percent. low, high: 95 % paired bootstrap interval.
+        p_value: two-sided, of no difference. queries: number of common queries.
+    """
+
+    direction: str
+    k: int
+    first: float
+    second: float
+    low: float
+    high: float
+    p_value: float
+    queries: int
+
+    @property
+    def value(self) -> float:
+        """The difference itself."""
+        return self.first - self.second
+
+
+def compare_recalls(first: Evidence, second: Evidence) -> list[RecallDifference]:
+    """Return the paired differences in every R@k, on the queries that both answered."""
+    one, two = _on_common_queries(first, second)
+    return [
+        difference
+        for direction in DIRECTIONS
+        for difference in _recall_differences(direction, one, two)
+    ]
+
+
+def _recall_differences(direction: str, one: Evidence, two: Evidence) -> list[RecallDifference]:
+    from bench.measure.statistics import bootstrap_means, cluster_sums
+
+    answers = one.answers[direction]
+    gains = 100 * (answers.hits - two.answers[direction].hits)  # (Q, len(KS))
+    drawn = bootstrap_means(*cluster_sums(gains, answers.images))
+    lows, highs = np.percentile(drawn, [2.5, 97.5], axis=0)
+    return [
+        RecallDifference(
+            direction,
+            k,
+            one.recall(direction, k),
+            two.recall(direction, k),
+            float(lows[column]),
+            float(highs[column]),
+            _p_value(drawn[:, column]),
+            len(answers.queries),
+        )
+        for column, k in enumerate(KS)
+    ]
+
+
 def _on_common_queries(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence]:
     common = {
         name: np.intersect1d(first.answers[name].queries, second.answers[name].queries)
