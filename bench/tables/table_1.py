@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from bench.claims import beats_dual_stream, competitive_with_single_stream
 from bench.evidence import DIRECTIONS, KS, Evidence, compare, gather
-from bench.layout import Column, Footnotes, Marked, Missing, Value, fixed, markdown_table
+from bench.layout import Column, Grid, Marked, Missing, Value, fixed
 from bench.plan import cells_of
 from bench.records import Cell
 from bench.systems import systems
-from bench.tables import Block, Table, register
+from bench.tables import Block, Table, lay_out, register
 
 if TYPE_CHECKING:
     from bench.sections import View
@@ -42,13 +42,10 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    footnotes = Footnotes()
     names = [name for name in view.rows if view.of("accuracy", name)]
     rows = [_row(view, name, gather(view.of("accuracy", name))) for name in names]
-    text = markdown_table(COLUMNS, rows, footnotes)
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
-    markdown = "\n".join([text, "", *footnotes.lines()])
-    return Block(markdown, rows, [verdict.sentence for verdict in verdicts])
+    return lay_out([Grid(COLUMNS, rows)], rows, verdicts)
 
 
 def _row(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
