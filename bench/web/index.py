@@ -12,6 +12,7 @@ from bench.guide import ENDING, INTRODUCTION, claim_grid, column_meanings, link_
 from bench.layout import Footnotes
 from bench.provenance import facts, remarks, title
 from bench.tables import Block, tables
+from bench.web.examples import examples_markup
 from bench.web.markup import Markup, join, prose, tag
 from bench.web.tables import block_markup, grid_markup
 
@@ -85,9 +86,10 @@ def _claims(reports: Sequence[Report], results: Path) -> Markup:
 
 def _dataset(name: str, reports: Sequence[Report], results: Path) -> Markup:
     own = [report for report in reports if report.dataset == name]
-    return tag(
-        "section", tag("h2", f"Data set {name}"), *(_table(report, results) for report in own)
-    )
+    views = {view.section: view for report in own for view, _ in report.blocks}
+    pictures = [examples_markup(view) for view in views.values()]
+    heading = tag("h2", f"Data set {name}")
+    return tag("section", heading, *(_table(report, results) for report in own), *pictures)
 
 
 def _table(report: Report, results: Path) -> Markup:
