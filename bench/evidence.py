@@ -100,19 +100,35 @@ def gather(records: Sequence[Record]) -> Evidence:
 def _answers(direction: str, records: Sequence[Record]) -> Answers:
     """Average hits over seeds on the queries that all seeds answered."""
     tables = [record.samples[direction] for record in records]
-    common = set.intersection(*(set(table["query"]) for table in tables))
-    queries = np.array(sorted(common), dtype=np.int64)
-    hits = np.mean([_hits(table, queries) for table in tables], axis=0)
+    queries = _answered_by_all(tables)
+    hits = np.mean([_hits(table, queries, KS) for table in tables], axis=0)
     first = dict(zip(tables[0]["query"], tables[0]["image"], strict=True))
     images = np.array([first[query] for query in queries.tolist()], dtype=np.int64)
     return Answers(queries, images, hits)
 
 
-def _hits(table: Mapping[str, Sequence[int]], queries: NDArray[np.int64]) -> Floats:
+def recall_curve(records: Sequence[Record], direction: str, ks: Sequence[int]) -> Floats:
+    """Return (len(ks),) R@k in percent, from the ranks in a system's records, one a seed."""
+    tables = [record.samples[direction] for record in records]
+    queries = _answered_by_all(tables)
+    curves = [100 * _hits(table, queries, ks).mean(axis=0) for table in tables]
+    mean: Floats = np.mean(curves, axis=0)
+    return mean
+
+
+def _answered_by_all(tables: Sequence[Mapping[str, Sequence[int]]]) -> NDArray[np.int64]:
+    """Return the queries of all seeds, ascending."""
+    common = set.intersection(*(set(table["query"]) for table in tables))
+    return np.array(sorted(common), dtype=np.int64)
+
+
+def _hits(
+    table: Mapping[str, Sequence[int]], queries: NDArray[np.int64], ks: Sequence[int]
+) -> Floats:
     order = np.argsort(np.asarray(table["query"]))
     place = order[np.searchsorted(np.asarray(table["query"]), queries, sorter=order)]
     ranks = np.asarray(table["rank"])[place]
-    return (ranks[:, None] < np.array(KS)).astype(np.float64)
+    return (ranks[:, None] < np.array(ks)).astype(np.float64)
 
 
 def compare(first: Evidence, second: Evidence) -> Difference:

@@ -63,7 +63,8 @@ def _example(split: Split, row: int, found: Mapping[str, Mapping[str, Any]]) -> 
         for name, told in found.items()
     ]
     words = tag("p", tag("q", split.captions[caption]))
-    return tag("div", words, *lines, class_="example")
+    answer = tag("div", tag("b", "right answer"), _picture(split, right, right), class_="found")
+    return tag("div", words, answer, *lines, class_="example")
 
 
 def _picture(split: Split, image: int, right: int) -> Markup:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.evidence import DIRECTIONS, KS, compare, compare_recalls, gather
+from bench.evidence import DIRECTIONS, KS, compare, compare_recalls, gather, recall_curve
 from bench.measure.statistics import paired_bootstrap
 from bench.records import Record
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, answers, record, uniform
@@ -157,3 +157,14 @@ def test_differences_in_recall_use_the_common_queries() -> None:
     assert found["i2t", 1].queries == 10
     assert found["t2i", 1].queries == 6
     assert found["i2t", 1].value == 0.0
+
+
+def test_a_curve_goes_through_the_recalls_of_the_table() -> None:
+    records = [random_accuracy(1), random_accuracy(5)]
+    for direction in DIRECTIONS:
+        curve = recall_curve(records, direction, range(1, 21))
+        assert [curve[k - 1] for k in KS] == pytest.approx(
+            [gather(records).recall(direction, k) for k in KS]
+        )
+        assert (np.diff(curve) >= 0).all()
+        assert curve[-1] == 100.0

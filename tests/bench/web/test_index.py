@@ -69,7 +69,7 @@ def test_content_is_escaped(page: str) -> None:
 
 
 def test_plots_are_drawn_in_the_page(page: str) -> None:
-    assert page.count("<svg ") == 1
+    assert page.count("<svg ") == 2
     assert "<metadata>" not in page
     assert "<?xml" not in page
 
