@@ -10,7 +10,7 @@ from bench.evidence import Difference, compare
 from bench.layout import duration, significant
 from bench.sections import View
 
-Outcome = Literal["holds", "does not hold", "undecided"]
+Outcome = Literal["holds", "does not hold", "undecided", "not measured yet"]
 MARGIN = 12.0
 """RSUM points that still count as competitive: two points on each of the six recalls."""
 CLAIMED_PER_MILLE = 3.0
@@ -18,16 +18,61 @@ CLAIMED_PER_MILLE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim of the paper. Attributes: statement: in few words. table: that judges it."""
+
+    statement: str
+    table: str
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "C1": Claim("COOKIE beats the plain dual-stream", "1"),
+    "C2": Claim("COOKIE is competitive with the single-stream", "1"),
+    "C3": Claim("it needs 3/1000 of the one-stream inference time", "2"),
+    "C4": Claim("image retrieval improves (by 5.7 %)", "3"),
+    "C5": Claim("text matching improves (by 3.9 %)", "4"),
+    "C6": Claim("sharing the transformer's weights is what aligns the streams", "5"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The number that a verdict rests on.
+
+    Attributes:
+        value: in ``unit``. low, high: its bounds. bounds: what they are.
+        p_value: two-sided, of no difference; None where none is tested.
+        signed: whether it is a difference, written with its sign.
+    """
+
+    value: float
+    unit: str
+    low: float
+    high: float
+    bounds: str = "95 % interval"
+    p_value: float | None = None
+    signed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a section says on one claim.
 
     Attributes:
-        claim: C1, C2 or C3. reason: the sentence's second half, with the numbers.
+        claim: its number, C1 to C6, and its statement in brackets.
+        reason: the sentence's second half, with the numbers.
+        effect: the number that decides, None where nothing was measured.
     """
 
     claim: str
     outcome: Outcome
     reason: str
+    effect: Effect | None = None
+
+    @property
+    def number(self) -> str:
+        """The claim's number, a key of :data:`CLAIMS`."""
+        return self.claim.partition(" ")[0]
 
     @property
     def sentence(self) -> str:
@@ -50,7 +95,7 @@ def beats_dual_stream(view: View) -> Verdict:
         outcome = "holds" if difference.value > 0 else "does not hold"
     tail = "" if difference.significant else ", no difference"
     reason = f"{_numbers('COOKIE', 'the dual-stream', difference)}{tail}{_seeds(view)}."
-    return Verdict("C1 (COOKIE beats the plain dual-stream)", outcome, reason)
+    return Verdict("C1 (COOKIE beats the plain dual-stream)", outcome, reason, _effect(difference))
 
 
 def competitive_with_single_stream(view: View) -> Verdict:
@@ -66,7 +111,11 @@ def competitive_with_single_stream(view: View) -> Verdict:
         outcome = "does not hold"
     numbers = _numbers("COOKIE", "the single-stream", difference)
     reason = f"{numbers}; competitive means no more than {MARGIN:g} points behind{_seeds(view)}."
-    return Verdict(claim, outcome, reason)
+    return Verdict(claim, outcome, reason, _effect(difference))
+
+
+def _effect(found: Difference) -> Effect:
+    return Effect(found.value, "RSUM points", found.low, found.high, p_value=found.p_value)
 
 
 def _difference(view: View, first: str, second: str) -> Difference | None:
@@ -92,7 +141,7 @@ def _seeds(view: View) -> str:
 
 
 def _unknown(claim: str, needed: str) -> Verdict:
-    return Verdict(claim, "undecided", f"this section lacks records of {needed}.")
+    return Verdict(claim, "not measured yet", f"this section lacks records of {needed}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +177,10 @@ def faster(view: View) -> Verdict:
     elif ratio.low > CLAIMED_PER_MILLE:
         outcome = "does not hold"
     reason = f"{_times(full, reference, ratio)}{_by_gallery(full, reference)}{_queries(view)}."
-    return Verdict(claim, outcome, reason)
+    effect = Effect(
+        ratio.value, "per mille", ratio.low, ratio.high, "range over repeats", signed=False
+    )
+    return Verdict(claim, outcome, reason, effect)
 
 
 def _times(full: Mapping[str, Any], reference: Mapping[str, Any], ratio: Ratio) -> str:

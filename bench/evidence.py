@@ -100,19 +100,35 @@ def gather(records: Sequence[Record]) -> Evidence:
 def _answers(direction: str, records: Sequence[Record]) -> Answers:
     """Average hits over seeds on the queries that all seeds answered."""
     tables = [record.samples[direction] for record in records]
-    common = set.intersection(*(set(table["query"]) for table in tables))
-    queries = np.array(sorted(common), dtype=np.int64)
-    hits = np.mean([_hits(table, queries) for table in tables], axis=0)
+    queries = _answered_by_all(tables)
+    hits = np.mean([_hits(table, queries, KS) for table in tables], axis=0)
     first = dict(zip(tables[0]["query"], tables[0]["image"], strict=True))
     images = np.array([first[query] for query in queries.tolist()], dtype=np.int64)
     return Answers(queries, images, hits)
 
 
-def _hits(table: Mapping[str, Sequence[int]], queries: NDArray[np.int64]) -> Floats:
+def recall_curve(records: Sequence[Record], direction: str, ks: Sequence[int]) -> Floats:
+    """Return (len(ks),) R@k in percent, from the ranks in a system's records, one a seed."""
+    tables = [record.samples[direction] for record in records]
+    queries = _answered_by_all(tables)
+    curves = [100 * _hits(table, queries, ks).mean(axis=0) for table in tables]
+    mean: Floats = np.mean(curves, axis=0)
+    return mean
+
+
+def _answered_by_all(tables: Sequence[Mapping[str, Sequence[int]]]) -> NDArray[np.int64]:
+    """Return the queries of all seeds, ascending."""
+    common = set.intersection(*(set(table["query"]) for table in tables))
+    return np.array(sorted(common), dtype=np.int64)
+
+
+def _hits(
+    table: Mapping[str, Sequence[int]], queries: NDArray[np.int64], ks: Sequence[int]
+) -> Floats:
     order = np.argsort(np.asarray(table["query"]))
     place = order[np.searchsorted(np.asarray(table["query"]), queries, sorter=order)]
     ranks = np.asarray(table["rank"])[place]
-    return (ranks[:, None] < np.array(KS)).astype(np.float64)
+    return (ranks[:, None] < np.array(ks)).astype(np.float64)
 
 
 def compare(first: Evidence, second: Evidence) -> Difference:
@@ -125,6 +141,62 @@ def compare(first: Evidence, second: Evidence) -> Difference:
     return Difference(
         pair[0].rsum, pair[1].rsum, float(low), float(high), _p_value(differences), counts
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RecallDifference:
+    """R@k of one system minus another's on common queries, in percentage points.
+
+    Attributes:
+        first, second: the recalls in percent. low, high: 95 % paired bootstrap interval.
+        p_value: two-sided, of no difference. queries: number of common queries.
+    """
+
+    direction: str
+    k: int
+    first: float
+    second: float
+    low: float
+    high: float
+    p_value: float
+    queries: int
+
+    @property
+    def value(self) -> float:
+        """The difference itself."""
+        return self.first - self.second
+
+
+def compare_recalls(first: Evidence, second: Evidence) -> list[RecallDifference]:
+    """Return the paired differences in every R@k, on the queries that both answered."""
+    one, two = _on_common_queries(first, second)
+    return [
+        difference
+        for direction in DIRECTIONS
+        for difference in _recall_differences(direction, one, two)
+    ]
+
+
+def _recall_differences(direction: str, one: Evidence, two: Evidence) -> list[RecallDifference]:
+    from bench.measure.statistics import bootstrap_means, cluster_sums
+
+    answers = one.answers[direction]
+    gains = 100 * (answers.hits - two.answers[direction].hits)  # (Q, len(KS))
+    drawn = bootstrap_means(*cluster_sums(gains, answers.images))
+    lows, highs = np.percentile(drawn, [2.5, 97.5], axis=0)
+    return [
+        RecallDifference(
+            direction,
+            k,
+            one.recall(direction, k),
+            two.recall(direction, k),
+            float(lows[column]),
+            float(highs[column]),
+            _p_value(drawn[:, column]),
+            len(answers.queries),
+        )
+        for column, k in enumerate(KS)
+    ]
 
 
 def _on_common_queries(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence]:

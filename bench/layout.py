@@ -40,21 +40,43 @@ class Column:
     align: Literal["left", "right"] = "right"
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Rows to be printed in columns; every output format is made from it.
+
+    Attributes:
+        heading: above it, or "". lead: sentences between heading and rows, or "".
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    heading: str = ""
+    lead: str = ""
+
+
 @dataclass(slots=True)
 class Footnotes:
     """Reasons, lettered in the order in which they are first met."""
 
     reasons: list[str] = field(default_factory=list)
 
-    def mark(self, reason: str) -> str:
-        """Return the mark of ``reason``, a new letter if it has not been met."""
+    def letter(self, reason: str) -> str:
+        """Return the letter of ``reason``, a new one if it has not been met."""
         if reason not in self.reasons:
             self.reasons.append(reason)
-        return f"[{_letters(self.reasons.index(reason))}]"
+        return _letters(self.reasons.index(reason))
+
+    def mark(self, reason: str) -> str:
+        """Return the mark of ``reason`` as it is printed."""
+        return f"[{self.letter(reason)}]"
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return every letter with its reason."""
+        return [(_letters(index), reason) for index, reason in enumerate(self.reasons)]
 
     def lines(self) -> list[str]:
         """Return the footnotes as markdown list items."""
-        return [f"- [{_letters(i)}] {reason}" for i, reason in enumerate(self.reasons)]
+        return [f"- [{letter}] {reason}" for letter, reason in self.items()]
 
 
 def _letters(index: int) -> str:
@@ -83,6 +105,16 @@ def markdown_table(
     align = [column.align for column in columns]
     headings = [column.heading for column in columns]
     return tabulate(body, headings, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def markdown_grids(grids: Sequence[Grid]) -> str:
+    """Return the grids one below the other, their common footnotes last."""
+    footnotes, parts = Footnotes(), list[str]()
+    for grid in grids:
+        heading = f"#### {grid.heading}" if grid.heading else ""
+        parts += [heading, grid.lead, markdown_table(grid.columns, grid.rows, footnotes)]
+    parts.append("\n".join(footnotes.lines()))
+    return "\n\n".join(part for part in parts if part)
 
 
 def csv_text(rows: Sequence[Row]) -> str:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's palette: distinguishable with every common color vision."""
 
+STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKED = (1, 2, 5, 10, 20, 50, 100)
+"""Places of a logarithmic axis that have a tick, and curves a marker."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -98,6 +102,65 @@ def _few_minor_labels(axis: Axes) -> Callable[[float, float], str]:
         return f"{value:g}" if high / low < 100 and leading in "25" else ""
 
     return label
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One system's values; ``values[i]`` belongs to the i-th place on the axis."""
+
+    label: str
+    marker: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePanel:
+    """Curves under a title, all over the same ascending ``places``."""
+
+    title: str
+    places: Sequence[int]
+    curves: tuple[Curve, ...]
+
+
+def curves(rows: Sequence[Sequence[CurvePanel]], x_label: str, y_label: str) -> Figure:
+    """Return lines over a logarithmic axis, a row of panels a section.
+
+    Color, line style and marker all tell the systems apart, so that any one of them will do.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5, 3.8 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, sharey="row")
+    for line, row in zip(axes, rows, strict=True):
+        for axis, panel in zip(line, row, strict=True):
+            axis.set(xscale="log", xlabel=x_label, title=panel.title)
+            _draw_curves(axis, panel)
+        line[0].set_ylabel(y_label)
+        line[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def _draw_curves(axis: Axes, panel: CurvePanel) -> None:
+    marked = [i for i, place in enumerate(panel.places) if place in MARKED]
+    for number, curve in enumerate(panel.curves):
+        axis.plot(
+            panel.places,
+            curve.values,
+            color=COLORS[number % len(COLORS)],
+            linestyle=STYLES[number % len(STYLES)],
+            marker=curve.marker,
+            markevery=marked,
+            markersize=7,
+            markeredgecolor=None if curve.marker in "x+" else "black",
+            label=curve.label,
+        )
+    axis.set_xticks([place for place in MARKED if place <= panel.places[-1]])
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
+    axis.grid(visible=True, which="major", color="#DDDDDD")
+    axis.set_axisbelow(True)
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:

@@ -29,6 +29,15 @@ SCENES = (
 )
 
 
+def title(view: View) -> str:
+    """Return the heading of a section."""
+    limit = "" if view.section.limit is None else f", first {view.section.limit} test images"
+    return (
+        f"Preset `{view.section.preset}` ({view.section.regime}) on "
+        f"{view.newest.hardware['description']}{limit}"
+    )
+
+
 def facts(view: View) -> list[str]:
     """Return markdown list items that say what was run, on what, where."""
     newest = view.newest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from bench.layout import Column, markdown_table
+from bench.layout import Column, Grid, markdown_table
 
 PATH = Path(__file__).with_name("published.csv")
 COLUMNS = (
@@ -28,11 +28,18 @@ def published() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def published_section() -> str:
-    """Return the markdown section of published figures; an empty cell was not published."""
+def published_grid() -> Grid:
+    """Return the quoted rows as they are printed; an empty cell was not published."""
     rows = [{name: value or "-" for name, value in row.items()} for row in published()]
-    return (
-        "## Published, not measured here\n\n"
+    lead = (
         "Other data, other hardware: for orientation, not for comparison cell by cell. `-` means "
-        "that the source does not say.\n\n" + markdown_table(COLUMNS, rows)
+        "that the source does not say."
     )
+    return Grid(COLUMNS, rows, "Published, not measured here", lead)
+
+
+def published_section() -> str:
+    """Return the markdown section of published figures."""
+    grid = published_grid()
+    table = markdown_table(grid.columns, grid.rows)
+    return f"## {grid.heading}\n\n{grid.lead}\n\n{table}"

@@ -14,6 +14,7 @@ from torch import Tensor
 from baselines.pair_scoring import Direction, score_matrix, score_rows
 from baselines.pair_states import Prepared, prepare_corpus
 from baselines.two_stage import rerank, scatter_scores
+from bench.cells.examples import examples
 from bench.cells.floor import floor_metrics
 from bench.cells.rates import pair_rates
 from bench.measure.timer import timer_for
@@ -60,12 +61,14 @@ def run(
     """Evaluate ``system`` on the test split."""
     metrics, sampled = _FAMILIES[systems[system].family](workshop, system, seed, protocol)
     corpus = workshop.corpora()["test"]
-    values = {
+    values: dict[str, Any] = {
         "metrics": metrics.to_dict(),
         "sampled": sampled,
         "gallery": {"images": corpus.image_count, "captions": len(corpus.captions)},
         "queries": {"i2t": len(metrics.i2t.ranks), "t2i": len(metrics.t2i.ranks)},
     }
+    if workshop.dataset.name == "scenes" and systems[system].parts:
+        values["examples"] = examples(workshop, system, seed, protocol)
     return values, samples(metrics, corpus.caption_image)
 
 
@@ -153,12 +156,12 @@ def _two_stage(
     affordable = rate * protocol["seconds"]
     size = protocol["shortlist"]
     sample = draw(corpus, affordable, (size, size), protocol["sample_seed"])
-    i2t = _reranked(scorer, states, embeddings, sample.images, size, "i2t", precision)
-    t2i = _reranked(scorer, states, embeddings, sample.captions, size, "t2i", precision)
+    i2t = reranked(scorer, states, embeddings, sample.images, size, "i2t", precision)
+    t2i = reranked(scorer, states, embeddings, sample.captions, size, "t2i", precision)
     return _metrics(corpus, sample, i2t, t2i), not sample.whole
 
 
-def _reranked(
+def reranked(
     scorer: PairScorer,
     states: Prepared,
     embeddings: Embeddings,

@@ -15,6 +15,9 @@ CONFIDENCE = 0.99
 """A percentile is claimed when this many of all sample sets of its size would reach it."""
 SHOWN = (0.5, 0.9, 0.95, 0.99)
 """The percentiles of a summary, as shares."""
+RESAMPLES = 2000
+"""Bootstrap samples of a ratio of medians, whose interval is not known in closed form."""
+_DRAWS_AT_ONCE = 2_000_000
 SMALLEST_INTERVAL = 6
 """Samples below which no 95 % interval of a median exists: 2 * 0.5 ** 5 > 0.05."""
 
@@ -74,6 +77,35 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> Inter
     low = _bootstrap_rank(size, (size + 1) // 2, tail)
     high = _bootstrap_rank(size, size // 2 + 1, 1.0 - tail)
     return Interval(float(ordered[low]), float(ordered[high]), confidence)
+
+
+def ratio_interval(
+    above: Sequence[float], below: Sequence[float], confidence: float = 0.95
+) -> Interval | None:
+    """Return the bootstrap percentile interval of median(``above``) / median(``below``).
+
+    For samples that are not paired: both are drawn again, independently. None where either has
+    fewer than six.
+    """
+    if min(len(above), len(below)) < SMALLEST_INTERVAL:
+        return None
+    generator = np.random.default_rng(0)
+    ratios = _resampled_medians(above, generator) / _resampled_medians(below, generator)
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(ratios, [tail, 100.0 - tail])
+    return Interval(float(low), float(high), confidence)
+
+
+def _resampled_medians(
+    samples: Sequence[float], generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return (RESAMPLES,) medians of draws with replacement."""
+    values, medians = np.asarray(samples, dtype=np.float64), list[NDArray[np.float64]]()
+    block = max(1, _DRAWS_AT_ONCE // len(values))
+    for start in range(0, RESAMPLES, block):
+        size = min(block, RESAMPLES - start), len(values)
+        medians.append(np.median(values[generator.integers(0, len(values), size)], axis=1))
+    return np.concatenate(medians)
 
 
 def _bootstrap_rank(size: int, middle: int, level: float) -> int:

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.claims import beats_dual_stream, competitive_with_single_stream
-from bench.evidence import DIRECTIONS, KS, Evidence, compare, gather
-from bench.layout import Column, Footnotes, Marked, Missing, Value, fixed, markdown_table
+from bench.evidence import DIRECTIONS, KS, Evidence, compare, gather, recall_curve
+from bench.layout import Column, Grid, Marked, Missing, Value, fixed
 from bench.plan import cells_of
+from bench.plots import Curve, CurvePanel, curves
 from bench.records import Cell
 from bench.systems import systems
-from bench.tables import Block, Table, register
+from bench.tables import Block, Table, lay_out, register
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from bench.sections import View
 
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
@@ -42,13 +45,10 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    footnotes = Footnotes()
     names = [name for name in view.rows if view.of("accuracy", name)]
     rows = [_row(view, name, gather(view.of("accuracy", name))) for name in names]
-    text = markdown_table(COLUMNS, rows, footnotes)
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
-    markdown = "\n".join([text, "", *footnotes.lines()])
-    return Block(markdown, rows, [verdict.sentence for verdict in verdicts])
+    return lay_out([Grid(COLUMNS, rows)], rows, verdicts)
 
 
 def _row(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
@@ -95,9 +95,31 @@ def _against_reference(view: View, name: str, evidence: Evidence) -> dict[str, V
     return {"difference": text, "p_value": found.p_value}
 
 
-def plot(views: Sequence[View]) -> None:
-    """Return no plot: the intervals are in the table."""
-    del views
+def plot(views: Sequence[View]) -> Figure:
+    """Return R@K over K, a row a section: image queries on the left, text queries on the right."""
+    rows = [[_panel(view, direction) for direction in DIRECTIONS] for view in views]
+    return curves(rows, "K", "R@K, %")
+
+
+def _panel(view: View, direction: str) -> CurvePanel:
+    """Return one direction's curves up to K = 100, or to the gallery's size where it is less."""
+    records = {name: view.of("accuracy", name) for name in view.rows}
+    records = {name: found for name, found in records.items() if found}
+    gallery = next(iter(records.values()))[0].values["gallery"]
+    places = range(1, min(100, gallery["captions" if direction == "i2t" else "images"]) + 1)
+    section = view.section
+    return CurvePanel(
+        f"{direction}: {section.preset}, {section.regime}, {section.hardware}",
+        places,
+        tuple(
+            Curve(
+                systems[name].label,
+                systems[name].marker,
+                recall_curve(found, direction, places).tolist(),
+            )
+            for name, found in records.items()
+        ),
+    )
 
 
 register(
@@ -115,6 +137,8 @@ register(
             "images.",
             "**against dual-stream**: paired difference in RSUM on the same queries with its 95 % "
             "interval; **p** is two-sided. A difference inside the interval is *no difference*.",
+            "**curves of table 1**: R@K over K; a re-ranker finds nothing beyond its shortlist, so "
+            "its curve ends flat.",
         ),
     )
 )

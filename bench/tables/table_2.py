@@ -9,23 +9,22 @@ from bench.claims import per_mille, verdicts
 from bench.evidence import Evidence
 from bench.layout import (
     Column,
-    Footnotes,
+    Grid,
     Marked,
     Missing,
     Value,
     duration,
     fixed,
-    markdown_table,
     mebibytes,
     scaled,
     significant,
 )
 from bench.plan import cells_of
 from bench.plots import Panel, Point, pareto
-from bench.published import published_section
+from bench.published import published_grid, published_section
 from bench.records import Cell
 from bench.systems import systems
-from bench.tables import Block, Table, register
+from bench.tables import Block, Table, lay_out, register
 from bench.tables.table_1 import accuracy_columns, queries
 
 if TYPE_CHECKING:
@@ -93,20 +92,16 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section: accuracy and speed, memory and work, training."""
-    footnotes = Footnotes()
     rows = [_row(view, name) for name in view.rows]
     measured = [row for name, row in zip(view.rows, rows, strict=True) if _timed(view, name)]
     printed = [row | {"rsum": row["rsum_text"]} for row in rows]
-    parts = [
-        markdown_table(SPEED, printed, footnotes),
-        "#### Memory and work",
-        markdown_table(MEMORY, measured, footnotes),
-        "#### Training",
-        markdown_table(TRAINING, training_rows(view), footnotes),
-        "\n".join(footnotes.lines()),
+    grids = [
+        Grid(SPEED, printed),
+        Grid(MEMORY, measured, "Memory and work"),
+        Grid(TRAINING, training_rows(view), "Training"),
     ]
     plain = [{k: v for k, v in row.items() if k != "rsum_text"} for row in rows]
-    return Block("\n\n".join(parts), plain, [verdict.sentence for verdict in verdicts(view)])
+    return lay_out(grids, plain, verdicts(view))
 
 
 def _timed(view: View, name: str) -> bool:
@@ -335,6 +330,7 @@ register(
         block=block,
         plot=plot,
         tail=published_section,
+        appendix=lambda: [published_grid()],
         columns=(
             "**full evaluation**: all images x all captions in both directions, from pixels and "
             "token ids, weights loaded; **‰** is per mille of the single-stream's.",

@@ -82,8 +82,8 @@ def accuracy(
 
 
 def uniform(system: str, good: int, **options: Any) -> Record:  # noqa: ANN401
-    """Return accuracy where the first ``good`` of every 40 images are found at rank 0, else 99."""
-    image_ranks = [0 if image < good else 99 for image in range(IMAGES)]
+    """Return accuracy where the first ``good`` of 40 images have rank 0, the others the last."""
+    image_ranks = [0 if image < good else IMAGES - 1 for image in range(IMAGES)]
     return accuracy(system, image_ranks, [image_ranks[c // 2] for c in range(CAPTIONS)], **options)
 
 

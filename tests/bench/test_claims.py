@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.claims import (
+    CLAIMS,
     beats_dual_stream,
     competitive_with_single_stream,
     faster,
@@ -70,9 +71,10 @@ def test_c3_gives_the_query_times_with_the_gallery() -> None:
     assert "4.00 per mille" in found.reason
 
 
-def test_what_is_not_known_is_undecided() -> None:
+def test_what_is_not_known_is_not_called_undecided() -> None:
     found = verdicts(view(uniform("cookie", 3)))
-    assert [verdict.outcome for verdict in found] == ["undecided"] * 3
+    assert [verdict.outcome for verdict in found] == ["not measured yet"] * 3
+    assert [verdict.effect for verdict in found] == [None] * 3
     assert all("lacks records" in verdict.reason for verdict in found)
 
 
@@ -113,3 +115,20 @@ def test_the_gallery_found_gives_the_ratio_asked_for(
 def test_no_gallery_is_large_enough_when_ranking_alone_is_too_slow() -> None:
     ours = evaluation(1.0, parts=(1.0, 1.0))
     assert gallery_for(3.0, ours, evaluation(1.0, parts=(1.0, 10.0))) is None
+
+
+def test_effects_are_the_numbers_of_the_sentence() -> None:
+    for verdict in verdicts(view(*whole_section())):
+        effect = verdict.effect
+        assert effect is not None
+        assert effect.low <= effect.value <= effect.high
+        form = "+.1f" if effect.signed else ".4f"
+        assert f"{effect.value:{form}}" in verdict.reason
+        if effect.p_value is not None:
+            assert f"p = {effect.p_value:.2g}" in verdict.reason
+
+
+def test_every_verdict_belongs_to_a_known_claim() -> None:
+    numbers = [verdict.number for verdict in verdicts(view(*whole_section()))]
+    assert numbers == ["C1", "C2", "C3"]
+    assert set(numbers) <= set(CLAIMS)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.evidence import DIRECTIONS, KS, compare, gather
+from bench.evidence import DIRECTIONS, KS, compare, compare_recalls, gather, recall_curve
+from bench.measure.statistics import paired_bootstrap
 from bench.records import Record
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, answers, record, uniform
 
@@ -134,3 +135,36 @@ def test_a_sample_is_compared_on_the_queries_it_has() -> None:
     assert dict(found.queries) == {"i2t": 3, "t2i": 4}
     assert found.second == 600
     assert found.first == pytest.approx(3 * 100 / 3 + 3 * 100 / 2)
+
+
+def test_differences_in_recall_are_those_of_the_paired_bootstrap() -> None:
+    """With one seed a query's hit is 0 or 1, which the other implementation reads from ranks."""
+    first, second = random_accuracy(1), random_accuracy(7)
+    for found in compare_recalls(gather([first]), gather([second])):
+        tables = [made.samples[found.direction] for made in (first, second)]
+        ranks = [table["rank"] for table in tables]
+        expected = paired_bootstrap(*ranks, tables[0]["image"], found.k)
+        assert found.value == pytest.approx(expected.difference.estimate)
+        assert found.low == pytest.approx(expected.difference.low)
+        assert found.high == pytest.approx(expected.difference.high)
+        assert found.p_value == pytest.approx(expected.p_value)
+        assert found.queries == expected.queries
+
+
+def test_differences_in_recall_use_the_common_queries() -> None:
+    first, second = uniform("cookie", 20), accuracy("dual_stream", [0] * 10, [0] * 6)
+    found = {(d.direction, d.k): d for d in compare_recalls(gather([first]), gather([second]))}
+    assert found["i2t", 1].queries == 10
+    assert found["t2i", 1].queries == 6
+    assert found["i2t", 1].value == 0.0
+
+
+def test_a_curve_goes_through_the_recalls_of_the_table() -> None:
+    records = [random_accuracy(1), random_accuracy(5)]
+    for direction in DIRECTIONS:
+        curve = recall_curve(records, direction, range(1, 21))
+        assert [curve[k - 1] for k in KS] == pytest.approx(
+            [gather(records).recall(direction, k) for k in KS]
+        )
+        assert (np.diff(curve) >= 0).all()
+        assert curve[-1] == 100.0

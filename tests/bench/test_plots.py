@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plots import Panel, Point, frontier, pareto, save
+from bench.plots import STYLES, Curve, CurvePanel, Panel, Point, curves, frontier, pareto, save
 
 POINTS = (
     Point("dual-stream", "o", 0.002, 180.0, 150.0, 210.0),
@@ -53,3 +53,27 @@ def test_every_system_is_named_and_the_axis_is_logarithmic(tmp_path: Path) -> No
 def test_an_interval_beside_its_estimate_is_drawn() -> None:
     odd = Point("odd", "o", 0.001, 100.0, 101.0, 99.0)
     assert pareto([Panel("title", (odd,))], "ms").axes
+
+
+def panel(systems: int) -> CurvePanel:
+    lines = (Curve(f"system {i}", "osv^D"[i % 5], [i, i + 1.0, 50.0]) for i in range(systems))
+    return CurvePanel("title", [1, 2, 100], tuple(lines))
+
+
+def test_curves_are_told_apart_without_color() -> None:
+    figure = curves([[panel(7), panel(7)]], "K", "R@K, %")
+    lines = figure.axes[0].get_lines()
+    looks = {str(line._dash_pattern) for line in lines}
+    assert len(lines) == len(STYLES) == 7
+    assert len(looks) == 7
+    assert len({line.get_color() for line in lines}) == 7
+
+
+def test_curves_go_through_their_values() -> None:
+    figure = curves([[panel(2)], [panel(1)]], "K", "R@K, %")
+    (first, second), (only,) = (axis.get_lines() for axis in figure.axes)
+    assert list(second.get_xdata()) == [1, 2, 100]
+    assert list(second.get_ydata()) == [1.0, 2.0, 50.0]
+    assert list(only.get_ydata()) == list(first.get_ydata())
+    assert {axis.get_xscale() for axis in figure.axes} == {"log"}
+    assert figure.axes[0].get_ylabel() == "R@K, %"

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from bench.measure.percentiles import (
     Interval,
     median_interval,
     name,
     percentile,
+    ratio_interval,
     required_samples,
     summary,
 )
@@ -155,3 +157,36 @@ def test_an_empty_summary_has_the_same_keys_and_no_zeros() -> None:
 
 def test_percentiles_are_named_as_usual() -> None:
     assert [name(share) for share in (0.5, 0.95, 0.99, 0.999)] == ["p50", "p95", "p99", "p99.9"]
+
+
+def test_ratio_of_medians_against_scipy() -> None:
+    generator = np.random.default_rng(3)
+    above, below = generator.lognormal(0.5, 0.3, 60), generator.lognormal(0.0, 0.3, 45)
+    found = ratio_interval(above.tolist(), below.tolist())
+    expected = stats.bootstrap(
+        (above, below),
+        lambda a, b, axis: np.median(a, axis=axis) / np.median(b, axis=axis),
+        n_resamples=5000,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.02)
+
+
+def test_ratio_of_medians_covers_the_truth_about_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        above, below = generator.exponential(2.0, 40), generator.exponential(1.0, 40)
+        found = ratio_interval(above.tolist(), below.tolist())
+        assert found is not None
+        covered += found.low <= 2.0 <= found.high
+    assert 180 <= covered <= 199
+
+
+def test_ratio_of_few_samples_has_no_interval() -> None:
+    assert ratio_interval([1.0] * 5, [1.0] * 50) is None
+    same = ratio_interval([2.0] * 6, [1.0] * 6)
+    assert same is not None
+    assert (same.low, same.high) == (2.0, 2.0)

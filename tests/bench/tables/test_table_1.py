@@ -8,7 +8,7 @@ from bench.layout import Marked, Missing
 from bench.records import Cell
 from bench.sections import View, views
 from bench.tables import tables
-from tests.bench.hand_made import uniform, whole_section
+from tests.bench.hand_made import CAPTIONS, IMAGES, uniform, whole_section
 
 
 def section() -> View:
@@ -55,3 +55,14 @@ def test_cells_need_no_speed() -> None:
     assert Cell("train", "dual_stream_triplet", 1) in cells
     assert Cell("accuracy", "ridge_floor", 0) in cells
     assert Cell("train", "ridge_floor", 0) not in cells
+
+
+def test_curves_end_where_the_gallery_does() -> None:
+    figure = tables["1"].plot([section()])
+    assert figure is not None
+    image_queries, text_queries = figure.axes
+    assert image_queries.get_lines()[0].get_xdata()[-1] == CAPTIONS  # type: ignore[index]
+    assert text_queries.get_lines()[0].get_xdata()[-1] == IMAGES  # type: ignore[index]
+    assert [line.get_label() for line in text_queries.get_lines()] == [
+        row["system"] for row in tables["1"].block(section()).rows
+    ]

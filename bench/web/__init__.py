@@ -1,0 +1,1 @@
+"""The results as one self-contained HTML page."""

@@ -1,0 +1,167 @@
+"""``results/index.html``: every table, plot and claim on one page that needs nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.claims import Verdict
+from bench.guide import ENDING, INTRODUCTION, claim_grid, column_meanings, link_to
+from bench.layout import Footnotes
+from bench.provenance import facts, remarks, title
+from bench.tables import Block, tables
+from bench.web.examples import examples_markup
+from bench.web.markup import Markup, join, prose, tag
+from bench.web.tables import block_markup, grid_markup
+
+if TYPE_CHECKING:
+    from bench.report import Report
+    from bench.sections import View
+
+HERE = Path(__file__).parent
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""Nothing is fetched, whatever the page holds."""
+
+
+def index_page(reports: Sequence[Report], results: Path) -> str:
+    """Return the page; the same reports give the same bytes."""
+    datasets = list(dict.fromkeys(report.dataset for report in reports))
+    parts = [
+        tag("h1", "Results"),
+        tag("p", prose(INTRODUCTION)),
+        _contents(reports),
+        _claims(reports, results),
+        *(_dataset(name, reports, results) for name in datasets),
+        _appendix(reports),
+        _columns(reports),
+    ]
+    body = tag("body", tag("main", *parts), tag("script", Markup(_asset("script.js"))))
+    return f"<!DOCTYPE html>\n{tag('html', _head(), body, lang='en')}\n"
+
+
+def _head() -> Markup:
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
+        tag("title", "Results"),
+        tag("style", Markup(_asset("style.css"))),
+    )
+
+
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _anchor(report: Report) -> str:
+    return f"{report.dataset}-table-{report.table}"
+
+
+def _contents(reports: Sequence[Report]) -> Markup:
+    items = [
+        tag(
+            "li",
+            tag(
+                "a",
+                f"{report.dataset}: table {report.table}, {tables[report.table].title}",
+                href=f"#{_anchor(report)}",
+            ),
+        )
+        for report in reports
+    ]
+    first = tag("li", tag("a", "Claims", href="#claims"))
+    last = tag("li", tag("a", "Columns", href="#columns"))
+    return tag("nav", tag("ul", first, *items, last), aria_label="Contents")
+
+
+def _claims(reports: Sequence[Report], results: Path) -> Markup:
+    grid = claim_grid(reports, results)
+    heading = tag("h2", grid.heading)
+    table = grid_markup(grid, Footnotes(), "claims", with_heading=False)
+    return tag("section", heading, table, id="claims", class_="claims")
+
+
+def _dataset(name: str, reports: Sequence[Report], results: Path) -> Markup:
+    own = [report for report in reports if report.dataset == name]
+    views = {view.section: view for report in own for view, _ in report.blocks}
+    pictures = [examples_markup(view) for view in views.values()]
+    heading = tag("h2", f"Data set {name}")
+    return tag("section", heading, *(_table(report, results) for report in own), *pictures)
+
+
+def _table(report: Report, results: Path) -> Markup:
+    name, table = _anchor(report), tables[report.table]
+    page = link_to(report, results)
+    links = prose(f"As [markdown]({page}), as [CSV]({page.removesuffix('.md')}.csv).")
+    sections = [
+        _section(view, block, f"{name}-{number}")
+        for number, (view, block) in enumerate(report.blocks, 1)
+    ]
+    heading = tag("h3", f"Table {table.number}: {table.title} ({report.dataset})")
+    return tag("section", heading, tag("p", links), _plot(report), *sections, id=name)
+
+
+def _section(view: View, block: Block, name: str) -> Markup:
+    return join(
+        [
+            tag("h4", prose(title(view))),
+            tag("ul", *_verdicts(block), class_="verdicts"),
+            block_markup(block, name),
+            _provenance(view),
+        ]
+    )
+
+
+def _verdicts(block: Block) -> list[Markup]:
+    if block.verdicts:
+        return [_verdict(verdict) for verdict in block.verdicts]
+    return [tag("li", prose(sentence)) for sentence in block.sentences]
+
+
+def _verdict(verdict: Verdict) -> Markup:
+    kind = f"outcome {verdict.outcome.replace(' ', '-')}"
+    outcome = tag("span", verdict.outcome, class_=kind)
+    return tag("li", tag("strong", verdict.claim), " ", outcome, ": ", prose(verdict.reason))
+
+
+def _provenance(view: View) -> Markup:
+    lines = [*facts(view), *remarks(view)]
+    items = [tag("li", prose(line.removeprefix("- "))) for line in lines]
+    return tag("details", tag("summary", "Provenance"), tag("ul", *items))
+
+
+def _plot(report: Report) -> Markup:
+    """Return the drawing inlined; its names are made the figure's own."""
+    if report.plot is None:
+        return Markup("")
+    text = report.plot.read_text(encoding="utf-8")
+    caption = tag("figcaption", f"{tables[report.table].title} ({report.dataset})")
+    return tag("figure", inlined(text, _anchor(report)), caption)
+
+
+def inlined(svg: str, prefix: str) -> Markup:
+    """Return an SVG file as an element: no prologue, no metadata, every name with ``prefix``."""
+    drawing = svg[svg.index("<svg") :]
+    drawing = re.sub(r"\s*<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    for before in ('id="', 'href="#', "url(#"):
+        drawing = drawing.replace(before, f"{before}{prefix}-")
+    return Markup(drawing.replace("<svg ", f'<svg role="img" aria-label="{prefix}" ', 1).strip())
+
+
+def _appendix(reports: Sequence[Report]) -> Markup:
+    shown = dict.fromkeys(report.table for report in reports)
+    grids = [grid for number in shown for grid in tables[number].appendix()]
+    parts = [
+        join([tag("h2", grid.heading), grid_markup(grid, Footnotes(), "", with_heading=False)])
+        for grid in grids
+    ]
+    return tag("section", *parts) if parts else Markup("")
+
+
+def _columns(reports: Sequence[Report]) -> Markup:
+    items = [tag("li", prose(line)) for line in column_meanings(reports)]
+    heading = tag("h2", "Columns")
+    return tag("section", heading, tag("ul", *items), tag("p", prose(ENDING)), id="columns")
