@@ -26,6 +26,13 @@ def run(
         server = make_server(workshop, name, seed, protocol["shortlist"])
         server.index(corpus)
         runs[name] = asking(server, queries, protocol["neighbors"])
+    return in_turns(runs, workshop)
+
+
+def in_turns(
+    runs: Mapping[str, Callable[[], object]], workshop: Workshop
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return values and raw samples of ``runs``, each of which answers a query a call."""
     together = measure_interleaved(
         runs,
         rounds=workshop.effort.rounds,
@@ -34,7 +41,7 @@ def run(
     )
     fast = {name: ask for name, ask in runs.items() if _median(together, name) <= SLOW_SECONDS}
     long = _long_run(fast, workshop) if fast else None
-    return _values(together, long, corpus.image_count), _raw(together, long)
+    return _values(together, long, workshop.test_pixels.image_count), raw(together, long)
 
 
 def asking(server: Searcher, queries: Queries, neighbors: int) -> Callable[[], object]:
@@ -69,7 +76,8 @@ def _values(
     }
 
 
-def _raw(together: InterleavedSamples, long: InterleavedSamples | None) -> dict[str, Any]:
+def raw(together: InterleavedSamples, long: InterleavedSamples | None) -> dict[str, Any]:
+    """Return the times of both runs, by system and in the order measured."""
     runs = {"together": together} | ({"long": long} if long else {})
     return {
         run: {name: list(found.seconds) for name, found in samples.samples.items()}
