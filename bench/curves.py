@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from bench.plots import COLORS
+from bench.plots import COLORS, Point, few_minor_labels, frontier, mark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,27 +42,15 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One length of the shortlist in the plane of time and accuracy.
+class Path:
+    """One section's way from the dual encoder alone to the pair scorer alone.
 
     Attributes:
-        name: written beside the point. seconds: per query.
-        rsum: 0 to 600. low, high: its 95 % interval.
+        points: in the order of the shortlist's length; the labels of the inner ones are lengths.
     """
 
-    name: str
-    seconds: float
-    rsum: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """One section's way from the dual encoder alone to the pair scorer alone."""
-
     title: str
-    steps: tuple[Step, ...]
+    points: tuple[Point, ...]
 
 
 def growth_figure(charts: Sequence[Chart], x_label: str, y_label: str) -> Figure:
@@ -83,6 +71,7 @@ def path_figure(paths: Sequence[Path], x_label: str) -> Figure:
         _draw_path(axis, path)
         axis.set(xscale="log", xlabel=x_label, ylabel="RSUM (95 % interval)", title=path.title)
         axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(few_minor_labels(axis))
         _finish(axis)
     return figure
 
@@ -93,8 +82,7 @@ def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
 
     figure = Figure(figsize=(8.5, 4.2 * count), layout="constrained")
     FigureCanvasAgg(figure)
-    axes: Sequence[Axes] = figure.subplots(count, 1, squeeze=False)[:, 0]
-    return figure, axes
+    return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])
 
 
 def _draw(axis: Axes, curve: Curve, color: str, dash: object) -> None:
@@ -117,39 +105,25 @@ def _draw(axis: Axes, curve: Curve, color: str, dash: object) -> None:
     )
 
 
-ENDS = ("*", "s")
-"""Markers of the first and the last step: as the two systems have them elsewhere."""
-
-
 def _draw_path(axis: Axes, path: Path) -> None:
-    """Draw the steps with a line through them, the ends with markers of their own."""
-    steps = path.steps
-    axis.plot([s.seconds * 1e3 for s in steps], [s.rsum for s in steps], "-", color="#777777")
-    inner = [ENDS[0], *["^"] * (len(steps) - 2), ENDS[1]]
-    for number, (step, marker) in enumerate(zip(steps, inner, strict=True)):
-        error = [[max(0.0, step.rsum - step.low)], [max(0.0, step.high - step.rsum)]]
-        axis.errorbar(
-            step.seconds * 1e3,
-            step.rsum,
-            yerr=error,
-            marker=marker,
-            markersize=12 if marker == "*" else 8,
-            markeredgecolor="black",
-            color=COLORS[{"*": 0, "^": 1, "s": 2}[marker]],
-            capsize=3,
-            linestyle="none",
-            label={0: step.name, 1: "re-ranked, k beside it", len(steps) - 1: step.name}.get(
-                number
-            ),
-        )
-        if marker == "^":
-            axis.annotate(
-                step.name,
-                (step.seconds * 1e3, step.rsum),
-                xytext=(5, 6),
-                textcoords="offset points",
-                fontsize=8,
-            )
+    """Draw the shortlists as a line with their lengths beside it, and the front of all points."""
+    front = frontier(path.points)
+    axis.plot(*_places(front), "--", color="#777777", zorder=1, label="beaten by nothing else")
+    first, *inner, last = path.points
+    mark(axis, first, COLORS[0])
+    if inner:
+        axis.plot(*_places(inner), "-", color=COLORS[1], linewidth=1)
+        mark(axis, replace(inner[0], label="re-ranked, k beside it"), COLORS[1])
+    for point in inner[1:]:
+        mark(axis, replace(point, label="_"), COLORS[1])  # matplotlib: not in the legend
+    mark(axis, last, COLORS[2])
+    for point in inner:
+        place = (point.seconds * 1e3, point.rsum)
+        axis.annotate(point.label, place, xytext=(6, 7), textcoords="offset points", fontsize=8)
+
+
+def _places(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [point.seconds * 1e3 for point in points], [point.rsum for point in points]
 
 
 def _finish(axis: Axes) -> None:

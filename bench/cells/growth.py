@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.cells.efficiency import BATCHES
 from bench.cells.fresh import fresh_memory
+from bench.cells.gallery_rates import affordable_images, rising_batches
 from bench.cells.latency import asking, raw
 from bench.effort import GrowthEffort
 from bench.galleries import Storage, choose_storage, free_disk, free_memory, random_gallery
@@ -18,17 +17,14 @@ from bench.measure.latency import InterleavedSamples, PairedRatio, measure_inter
 from bench.measure.memory import MemoryColumn, MemoryUse
 from bench.measure.peaks import measure_peaks
 from bench.measure.percentiles import Interval, required_samples, summary
-from bench.measure.throughput import ThroughputCurve, measure_throughput
-from bench.measure.timer import Timer, timer_for
-from bench.servers import Queries, make_server
+from bench.measure.timer import timer_for
+from bench.servers import PairServer, Queries, make_server
 from bench.systems import systems
 from bench.workshop import Workshop
-from cookie.interfaces import Searcher
 from cookie.retrieval.search import FlatIndex
 
 SEARCH = "search"
 """Name of the search alone, without an encoder, beside the systems."""
-PROBE_IMAGES = 1024
 Ask = Callable[[], object]
 
 
@@ -79,7 +75,6 @@ class GrowthBench:
         self.workshop, self.seed, self.protocol, self.storage = workshop, seed, protocol, storage
         self.size = int(protocol["gallery"])
         self.effort = GrowthEffort(**protocol["effort"])
-        self.timer: Timer = timer_for(workshop.device)
         self.index = FlatIndex()
 
     def measure(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -130,8 +125,8 @@ class GrowthBench:
         server = make_server(self.workshop, name, self.seed, self.protocol["shortlist"])
         server.index(self.workshop.test_pixels)
         images = self.size
-        if systems[name].family == "pair":
-            images = self.affordable(server, queries, self.effort.rounds_s / 2, self.effort.part_s)
+        if isinstance(server, PairServer):
+            images = self._affordable(server, queries, self.effort.rounds_s / 2, self.effort.part_s)
         row_bytes = bytes_per_image(server, self._embedding_bytes)
         return Contestant(name, grow(server, self.index, images), images, row_bytes)
 
@@ -139,18 +134,16 @@ class GrowthBench:
     def _embedding_bytes(self) -> int:
         return self.storage.row_bytes(self.workshop.config.head.embedding)
 
-    def affordable(self, server: Searcher, queries: Queries, most_s: float, part_s: float) -> int:
-        """Return the whole gallery if a query takes no longer than ``most_s``, else a part.
-
-        The part is what fills ``part_s``, by the rate at a probe of a thousand images.
-        """
-        probe = min(self.size, PROBE_IMAGES)
-        ask = self._asking(grow(server, self.index, probe), queries)
-        self.timer.seconds(ask)  # set-up
-        each = min(self.timer.seconds(ask) for _ in range(2)) / probe
-        if each * self.size <= most_s:
-            return self.size
-        return max(1, min(self.size, math.floor(part_s / each)))
+    def _affordable(
+        self, server: PairServer, queries: Queries, most_s: float, part_s: float
+    ) -> int:
+        return affordable_images(
+            lambda images: self._asking(GrownPair(server, images), queries),
+            self.size,
+            timer_for(self.workshop.device),
+            most_s=most_s,
+            part_s=part_s,
+        )
 
     def _asking(self, server: Grown, queries: Queries) -> Ask:
         return asking(server, queries, self.protocol["neighbors"])
@@ -189,9 +182,14 @@ class GrowthBench:
         server, images = one.server, one.images
         if isinstance(server, GrownPair):
             call = self.effort.call_s
-            images = self.affordable(server.server, queries, call, call)
+            images = self._affordable(server.server, queries, call, call)
             server = GrownPair(server.server, images)
-        curve = self._curve(server, queries)
+        curve = rising_batches(
+            lambda batch: lambda: server.search(batch, self.protocol["neighbors"]),
+            queries,
+            self.effort,
+            self.workshop.device,
+        )
         best = curve.best
         rate = None if best is None else best.items_per_second
         return {
@@ -202,23 +200,6 @@ class GrowthBench:
             "measured_images": images,
             "curve": curve.to_dict(),
         }
-
-    def _curve(self, server: Grown, queries: Queries) -> ThroughputCurve:
-        """Measure rising batch sizes until a call takes too long for a larger one to be tried."""
-        points = []
-        for size in BATCHES:
-            batch = queries.one(0) if size == 1 else queries.batch(size)
-            found = measure_throughput(
-                lambda _, batch=batch: lambda: server.search(batch, self.protocol["neighbors"]),
-                [size],
-                device=self.workshop.device,
-                repetitions=self.effort.repetitions,
-                seconds=self.effort.stretch_s,
-            ).points[0]
-            points.append(found)
-            if not found.seconds or min(found.seconds) / found.calls > self.effort.call_s:
-                break
-        return ThroughputCurve(tuple(points))
 
     def _bandwidth(self, times: list[float]) -> dict[str, Any]:
         """Return the time of the search alone beside that of reading the gallery once."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from bench.measure.latency import InterleavedSamples, measure_interleaved
 from bench.measure.percentiles import required_samples, summary
 from bench.servers import Queries, make_server
 from bench.workshop import Workshop
-from cookie.interfaces import Searcher
+from cookie.interfaces import TopK
 
 SLOW_SECONDS = 0.1
 """Median above which a system is left out of the long run that a p99 needs."""
@@ -44,7 +44,15 @@ def in_turns(
     return _values(together, long, workshop.test_pixels.image_count), raw(together, long)
 
 
-def asking(server: Searcher, queries: Queries, neighbors: int) -> Callable[[], object]:
+class Answering(Protocol):
+    """What can be asked, with its gallery in place."""
+
+    def search(self, queries: Any, k: int) -> TopK:  # noqa: ANN401 -- as a Searcher has it
+        """Return the ``k`` best gallery rows of each query."""
+        ...
+
+
+def asking(server: Answering, queries: Queries, neighbors: int) -> Callable[[], object]:
     """Return a call that answers the next query; every server gets the same sequence."""
     turns = count()
     return lambda: server.search(queries.one(next(turns)), neighbors)

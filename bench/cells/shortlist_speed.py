@@ -8,10 +8,11 @@ from typing import Any, cast
 
 from baselines.pair_states import prepare_corpus
 from bench.cells.full_evaluation import Bench, FullEvaluation, shortlist_rankings, timed
-from bench.cells.latency import asking, in_turns
-from bench.cells.shortlists import ALONE, WHOLE, lengths
+from bench.cells.latency import Answering, asking, in_turns
+from bench.cells.shortlists import lengths
 from bench.measure.timer import timer_for
 from bench.servers import Queries, TwoStageServer, make_server
+from bench.shortlist_evidence import ALONE, WHOLE
 from bench.workshop import Workshop, encoded
 
 
@@ -24,7 +25,7 @@ def run(
     evaluations = _full_evaluations(workshop, server)
     server.index(corpus)
     queries, ks = Queries(corpus), lengths(corpus.image_count)
-    servers = {
+    servers: dict[str, Answering] = {
         ALONE: server.dual,
         **{str(k): TwoStageServer(server.dual, server.pair, k) for k in ks},
         WHOLE: server.pair,

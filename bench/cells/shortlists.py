@@ -19,6 +19,7 @@ from baselines.pair_scoring import Direction, score_list, score_matrix, score_ro
 from baselines.pair_states import Prepared
 from baselines.two_stage import scatter_scores
 from bench.cells.accuracy import Sample, draw, pair_rate, pairs_of_all, prepared
+from bench.shortlist_evidence import ALONE, WHOLE
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
@@ -28,8 +29,6 @@ from cookie.retrieval.positives import PositivesLike, image_positives
 from cookie.retrieval.products import exact_products
 from cookie.training.precision import Precision
 
-ALONE, WHOLE = "alone", "whole"
-"""Names of the end points among the shortlist lengths: no re-ranking, and all of the gallery."""
 DIRECTIONS: tuple[Direction, ...] = ("i2t", "t2i")
 
 
@@ -108,10 +107,8 @@ class Stages:
 
     def everything(self, sample: Sample) -> dict[Direction, Candidates]:
         """Return the sampled queries of both directions with the whole gallery scored."""
-        images, captions = (
-            self.answered(name, rows)
-            for name, rows in (("i2t", sample.images), ("t2i", sample.captions))
-        )
+        images = self.answered("i2t", sample.images)
+        captions = self.answered("t2i", sample.captions)
         if sample.whole:  # a pair is the same in both directions
             scores = score_matrix(
                 self.scorer, *self.states, precision=self.precision, progress=True

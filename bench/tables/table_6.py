@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.claims import CLAIMED_PER_MILLE, gallery_for, per_mille_at
 from bench.curves import Chart, Curve, growth_figure
 from bench.layout import (
     Column,
@@ -19,8 +18,9 @@ from bench.layout import (
     significant,
 )
 from bench.plan import GROWING, cells_of
-from bench.published import published, published_section
+from bench.published import published_section
 from bench.records import EVERY_SYSTEM, Cell
+from bench.scaling import RATIOS, ratio_rows, ratio_sentence
 from bench.systems import systems
 from bench.tables import Block, Table, register
 from bench.tables.table_2 import enough
@@ -37,8 +37,6 @@ LARGE = (10_000_000,)
 """Measured with ``--variants``, in float16, in memory or on disk."""
 SEARCH = "search"
 SEARCH_LABEL = "search alone"
-PUBLISHED_SIZES = {1_000: " 1K", 5_000: " 5K"}
-"""Images -> how a published row names the data it was evaluated on."""
 
 GROWTH = (
     Column("system", "system", align="left"),
@@ -61,14 +59,6 @@ EXPONENTS = (
     Column("exponent", "exponent", lambda value: f"{value:.2f}"),
     Column("interval", "95 % interval"),
     Column("local", "between the last two", lambda value: f"{value:.2f}"),
-)
-RATIOS = (
-    Column("images", "images", lambda value: f"{value:,}"),
-    Column("cookie", "COOKIE", duration),
-    Column("single_stream", "single-stream", duration),
-    Column("per_mille", "‰, measured here", significant),
-    Column("published", "‰, published", significant),
-    Column("source", "published by", align="left"),
 )
 
 
@@ -102,7 +92,7 @@ def block(view: View) -> Block:
     records = grown(view)
     rows = [row for record in records for row in _rows(record)]
     laws = {name: _law(records, name) for name in (*GROWING, SEARCH)}
-    ratios = ratio_rows(view)
+    ratios = ratio_rows(view, GALLERIES)
     parts = [
         markdown_table(GROWTH, rows, footnotes),
         f"The gallery: {_storage(records)}.",
@@ -112,7 +102,7 @@ def block(view: View) -> Block:
         markdown_table(RATIOS, ratios, footnotes) if ratios else _NO_RATIOS,
         "\n".join(footnotes.lines()),
     ]
-    sentences = [_growth_sentence(laws), _ratio_sentence(view)]
+    sentences = [_growth_sentence(laws), ratio_sentence(view)]
     return Block("\n\n".join(parts), rows, sentences)
 
 
@@ -251,8 +241,8 @@ def _law(records: Sequence[Record], name: str) -> PowerLaw | None:
 
     kept = [r for r in records if "storage" in r.values]
     alike = [r for r in kept if r.values["storage"] == kept[0].values["storage"]]
-    points = [(size, p50) for size, p50, extrapolated in _medians(alike, name) if not extrapolated]
-    return fit_power_law(*zip(*points, strict=True)) if points else None
+    points = [(size, p50) for size, p50, hollow in _medians(alike, name) if not hollow]
+    return fit_power_law([size for size, _ in points], [p50 for _, p50 in points])
 
 
 def _law_row(name: str, law: PowerLaw | None) -> dict[str, Value]:
@@ -270,73 +260,6 @@ def _law_row(name: str, law: PowerLaw | None) -> dict[str, Value]:
     }
 
 
-def ratio_rows(view: View) -> list[dict[str, Value]]:
-    """Return the full evaluation of both systems by the number of images, beside published ones."""
-    ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
-    if ours is None or theirs is None:
-        return []
-    full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
-    sizes = sorted({full["images"], *PUBLISHED_SIZES, *GALLERIES})
-    return [_ratio_row(size, full, reference) for size in sizes]
-
-
-def _ratio_row(
-    size: int, full: Mapping[str, Any], reference: Mapping[str, Any]
-) -> dict[str, Value]:
-    found = (
-        evaluation_at(size, full),
-        evaluation_at(size, reference),
-        per_mille_at(size, full, reference),
-    )
-    modelled = size != full["images"] or reference["extrapolated"]
-    ours, theirs, ratio = (_by_rates(value) if modelled else value for value in found)
-    return {
-        "images": size,
-        "cookie": ours,
-        "single_stream": theirs,
-        "per_mille": ratio,
-        **published_ratio(size),
-    }
-
-
-def _by_rates(value: float) -> Marked:
-    return Marked(
-        value,
-        "By the measured rates: encoding grows with the images, ranking with their square; as "
-        "many captions an image as in the test split.",
-    )
-
-
-def evaluation_at(images: int, evaluation: Mapping[str, Any]) -> float:
-    """Return the seconds of a full evaluation of ``images`` by its linear and square parts."""
-    factor, parts = images / evaluation["images"], evaluation["parts"]
-    return float(factor * parts["encoding"] + factor**2 * parts["ranking"])
-
-
-def published_ratio(images: int) -> dict[str, Value]:
-    """Return what was published at this number of images, with its source."""
-    unknown = Missing("Nothing is published at this number of images that we know of.")
-    ending = PUBLISHED_SIZES.get(images)
-    for row in published():
-        timed = row["family"] == "dual-stream" and row["full_evaluation"]
-        if ending and timed and row["dataset"].endswith(ending):
-            return {
-                "published": float(row["per_mille_of_single_stream"]),
-                "source": f"{row['system']}: {row['full_evaluation']} of {_whole(row)} "
-                f"({row['dataset']}, {row['setting']})",
-            }
-    return {"published": unknown, "source": "-"}
-
-
-def _whole(row: Mapping[str, str]) -> str:
-    """Return the published time of the same source's single-stream."""
-    return next(
-        other["full_evaluation"]
-        for other in published()
-        if other["source"] == row["source"] and other["family"] == "single-stream"
-    )
-
-
 def _growth_sentence(laws: Mapping[str, PowerLaw | None]) -> str:
     parts = [f"{_label(name)} {_words(law)}" for name, law in laws.items() if law is not None]
     text = "; ".join(parts) if parts else "fewer than two gallery sizes were measured"
@@ -346,28 +269,6 @@ def _growth_sentence(laws: Mapping[str, PowerLaw | None]) -> str:
 def _words(law: PowerLaw) -> str:
     interval = "" if law.low is None else f" (95 % interval {law.low:.2f} to {law.high:.2f})"
     return f"exponent {law.exponent:.2f}{interval}, {law.local:.2f} between the last two sizes"
-
-
-def _ratio_sentence(view: View) -> str:
-    subject = "Full evaluation by gallery size (3/1000 of the one-stream inference time)"
-    ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
-    if ours is None or theirs is None:
-        return f"{subject}: this section lacks the speed of cookie and single_stream."
-    full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
-    ratios = [
-        f"{significant(per_mille_at(size, full, reference))} per mille at {size:,} images"
-        for size in PUBLISHED_SIZES
-    ]
-    size = gallery_for(CLAIMED_PER_MILLE, full, reference)
-    passes = (
-        f"it falls to {CLAIMED_PER_MILLE:g} per mille at no number of images"
-        if size is None
-        else f"it falls to {CLAIMED_PER_MILLE:g} per mille at about {significant(size)} images"
-    )
-    return (
-        f"{subject}: by the measured rates COOKIE takes {' and '.join(ratios)} "
-        f"of the single-stream's time; {passes}."
-    )
 
 
 def plot(views: Sequence[View]) -> Figure | None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.claims import per_mille
-from bench.curves import Path, Step, path_figure
-from bench.evidence import DIRECTIONS, Difference, Evidence, compare, gather_samples
+from bench.curves import Path, path_figure
+from bench.evidence import DIRECTIONS, Difference, Evidence, compare
 from bench.layout import (
     Column,
     Footnotes,
@@ -20,7 +20,10 @@ from bench.layout import (
     significant,
 )
 from bench.plan import cells_of
+from bench.plots import Point
 from bench.records import Cell
+from bench.shortlist_evidence import ALONE, SYSTEM, WHOLE, evidence, names
+from bench.systems import systems
 from bench.tables import Block, Table, register
 from bench.tables.table_1 import accuracy_columns
 from bench.tables.table_2 import enough
@@ -28,12 +31,8 @@ from bench.tables.table_2 import enough
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.records import Record
     from bench.sections import View
 
-SYSTEM = "two_stage"
-ALONE, WHOLE = "alone", "whole"
-"""The end points, as the records name them."""
 END_POINTS = {ALONE: "cookie", WHOLE: "single_stream"}
 LABELS = {ALONE: "COOKIE alone", WHOLE: "single-stream alone"}
 COLUMNS = (
@@ -67,42 +66,6 @@ def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
 def has_rows(view: View) -> bool:
     """Whether the accuracy of any length is known."""
     return bool(view.of("shortlists", SYSTEM))
-
-
-def names(view: View) -> list[str]:
-    """Return the lengths that were measured, COOKIE alone first, the single-stream last."""
-    lengths = view.of("shortlists", SYSTEM)[0].values["lengths"]
-    return [ALONE, *(str(k) for k in lengths), WHOLE]
-
-
-def evidence(view: View, name: str, *, everyone: bool = True) -> Evidence:
-    """Return the answers at one shortlist length over the seeds.
-
-    Args:
-        view: the section.
-        name: the length, or an end point.
-        everyone: whether to count the queries that were not asked against the whole gallery.
-    """
-    records = view.of("shortlists", SYSTEM)
-    return gather_samples(
-        {record.cell.seed: _samples(record, name, everyone) for record in records}
-    )
-
-
-def _samples(record: Record, name: str, everyone: bool) -> dict[str, dict[str, list[int]]]:
-    """Return the samples of all groups that reach ``name``, as an accuracy record has them."""
-    groups = record.samples["groups"][: None if everyone else 1]
-    reached = [group for group in groups if name in group["i2t"]["rank"]]
-    return {direction: _joined(reached, direction, name) for direction in DIRECTIONS}
-
-
-def _joined(groups: Sequence[Mapping[str, Any]], direction: str, name: str) -> dict[str, list[int]]:
-    found = [group[direction] for group in groups]
-    return {
-        "query": [query for part in found for query in part["query"]],
-        "image": [image for part in found for image in part["image"]],
-        "rank": [rank for part in found for rank in part["rank"][name]],
-    }
 
 
 def block(view: View) -> Block:
@@ -282,18 +245,24 @@ def plot(views: Sequence[View]) -> Figure | None:
 
 
 def _path(view: View) -> Path:
-    """Return the steps on the queries that every row answered, so that they can be compared."""
+    """Return the points on the queries that every row answered, so that they can be compared."""
     section, record = view.section, view.one("shortlist_speed", SYSTEM)
     assert record is not None
     times = record.values["systems"]
     found = {name: evidence(view, name, everyone=False) for name in names(view)}
-    steps = [
-        Step(LABELS.get(name, name), times[name]["p50"], one.rsum, *one.rsum_interval)
+    points = [
+        Point(
+            LABELS.get(name, name), _marker(name), times[name]["p50"], one.rsum, *one.rsum_interval
+        )
         for name, one in found.items()
     ]
     asked = " + ".join(f"{len(found[WHOLE].answers[d].queries):,}" for d in DIRECTIONS)
     title = f"{section.preset}, {section.regime}, {section.hardware}: {asked} queries"
-    return Path(title, tuple(steps))
+    return Path(title, tuple(points))
+
+
+def _marker(name: str) -> str:
+    return systems[END_POINTS.get(name, SYSTEM)].marker
 
 
 register(
