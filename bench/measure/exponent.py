@@ -53,11 +53,15 @@ def fit_power_law(
     if len(np.unique(x)) < 2:
         return None
     x, y = np.log(x), np.log(y)
-    found = stats.linregress(x, y)
+    spread = x - x.mean()
+    slope = float(spread @ y / (spread @ spread))
+    intercept = float(y.mean() - slope * x.mean())
     low, high = None, None
     if len(x) > 2:
-        half = float(stats.t.ppf(0.5 + confidence / 2, len(x) - 2) * found.stderr)
-        low, high = float(found.slope) - half, float(found.slope) + half
+        freedom, residual = len(x) - 2, y - intercept - slope * x
+        error = float(residual @ residual / freedom / (spread @ spread)) ** 0.5
+        half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
+        low, high = slope - half, slope + half
     first, second = np.argsort(x)[-2:]
     local = float((y[second] - y[first]) / (x[second] - x[first]))
-    return PowerLaw(float(found.slope), float(np.exp(found.intercept)), low, high, local, len(x))
+    return PowerLaw(slope, float(np.exp(intercept)), low, high, local, len(x))

@@ -56,9 +56,9 @@ GROWTH = (
 EXPONENTS = (
     Column("system", "system", align="left"),
     Column("points", "sizes"),
-    Column("exponent", "exponent", lambda value: f"{value:.2f}"),
+    Column("exponent", "exponent", lambda value: f"{value:z.2f}"),
     Column("interval", "95 % interval"),
-    Column("local", "between the last two", lambda value: f"{value:.2f}"),
+    Column("local", "between the last two", lambda value: f"{value:z.2f}"),
 )
 
 
@@ -255,7 +255,7 @@ def _law_row(name: str, law: PowerLaw | None) -> dict[str, Value]:
         "system": _label(name),
         "points": law.points,
         "exponent": law.exponent,
-        "interval": few if law.low is None else f"{law.low:.2f} to {law.high:.2f}",
+        "interval": few if law.low is None else f"{law.low:z.2f} to {law.high:z.2f}",
         "local": law.local,
     }
 
@@ -267,8 +267,8 @@ def _growth_sentence(laws: Mapping[str, PowerLaw | None]) -> str:
 
 
 def _words(law: PowerLaw) -> str:
-    interval = "" if law.low is None else f" (95 % interval {law.low:.2f} to {law.high:.2f})"
-    return f"exponent {law.exponent:.2f}{interval}, {law.local:.2f} between the last two sizes"
+    interval = "" if law.low is None else f" (95 % interval {law.low:z.2f} to {law.high:z.2f})"
+    return f"exponent {law.exponent:z.2f}{interval}, {law.local:z.2f} between the last two sizes"
 
 
 def plot(views: Sequence[View]) -> Figure | None:
