@@ -220,6 +220,16 @@ def gallery_for(
     return size if size >= 1 else None
 
 
+def per_mille_at(images: float, full: Mapping[str, Any], reference: Mapping[str, Any]) -> float:
+    """Return the ratio in per mille at another number of images, by the same two parts a time.
+
+    The number of captions an image stays what it is in the measured test split.
+    """
+    linear, square = _growth(full, full["images"])
+    linear_reference, square_reference = _growth(reference, full["images"])
+    return 1000 * (linear + square * images) / (linear_reference + square_reference * images)
+
+
 def _growth(evaluation: Mapping[str, Any], images: int) -> tuple[float, float]:
     parts = evaluation["parts"]
     return parts["encoding"] / images, parts["ranking"] / images**2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,3 +47,50 @@ SMOKE = Effort(
 def effort_of(preset: str) -> Effort:
     """Return the effort that suits a preset."""
     return SMOKE if preset == "smoke" else Effort()
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthEffort:
+    """Time budgets at one gallery size; apart from :class:`Effort`, whose records they leave valid.
+
+    Attributes:
+        rounds_s: of the interleaved rounds; a system whose query takes more than half of it is
+            measured on a part of the gallery and extrapolated.
+        part_s: length of such a query on a part. rounds: most rounds.
+        long_s: of the long run that a p99 needs; systems that do not fit are left out of it.
+        call_s: no larger batch is tried once a call takes longer.
+        stretch_s: length of a stretch of a throughput. repetitions: stretches a batch size.
+        memory_s: until a process that measures memory is ended.
+    """
+
+    rounds_s: float = 120.0
+    part_s: float = 4.0
+    rounds: int = 60
+    long_s: float = 200.0
+    call_s: float = 0.5
+    stretch_s: float = 0.3
+    repetitions: int = 5
+    memory_s: float = 900.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+FULL_GROWTH = GrowthEffort(rounds_s=600.0, part_s=20.0, long_s=600.0, call_s=2.0)
+SMOKE_GROWTH = GrowthEffort(
+    rounds_s=1.5,
+    part_s=0.05,
+    rounds=8,
+    long_s=0.5,
+    call_s=0.02,
+    stretch_s=0.02,
+    repetitions=2,
+)
+
+
+def growth_effort_of(preset: str) -> GrowthEffort:
+    """Return the effort at one gallery size; ``COOKIE_BENCH=full`` asks for ten minutes each."""
+    if preset == "smoke":
+        return SMOKE_GROWTH
+    return FULL_GROWTH if os.environ.get("COOKIE_BENCH") == "full" else GrowthEffort()

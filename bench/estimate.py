@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bench.effort import growth_effort_of
 from bench.layout import duration
 from bench.measure.peaks import matmul_peak
 from bench.records import Cell, read
@@ -19,6 +20,8 @@ from cookie.errors import DataError
 REACHED = 0.2
 """Share of the matrix product peak that training and scoring are taken to reach."""
 CAPTION_TOKENS = 14
+VALUES_A_SECOND = 1e8
+"""Normal variates that a core draws."""
 START_SECONDS = 15.0
 """A fresh process for the memory, and what cannot be counted."""
 BACKBONE_FLOPS = {"tf_efficientnet_lite0": 0.8e9, "resnet101": 15.7e9}
@@ -91,6 +94,12 @@ class CostModel:
             return self._accuracy(cell.system)
         if cell.kind == "efficiency":
             return self._efficiency(cell.system)
+        if cell.kind == "growth":
+            return self._growth(cell.gallery)
+        if cell.kind == "shortlists":
+            return self._shortlists()
+        if cell.kind == "shortlist_speed":
+            return self._shortlist_speed()
         systems_timed = sum(other.kind == "efficiency" for other in cells)
         return 2 * self.effort.latency + systems_timed * self._encoding()
 
@@ -113,6 +122,29 @@ class CostModel:
         if systems[system].family == "dual":
             return START_SECONDS + max(self.effort.repeat, 2 * self._encoding()) + self._encoding()
         return START_SECONDS + 2 * self.effort.parts * self.effort.part + 2 * self._encoding()
+
+    def _growth(self, gallery: int) -> float:
+        """The rounds with a query before them, the long run, and two processes for the memory."""
+        effort = growth_effort_of(self.config.preset)
+        drawing = 3 * gallery * self.config.head.embedding / VALUES_A_SECOND
+        query = min(effort.rounds_s / 2, gallery * self._pair() / self.rate)
+        rounds = min(effort.rounds_s, effort.rounds * query) + query
+        return 2 * START_SECONDS + drawing + 5 * self._encoding() + rounds + effort.long_s / 2
+
+    def _shortlists(self) -> float:
+        """Two times the time given to accuracy, or all pairs."""
+        images, captions = self._counts()
+        scoring = images * captions * self._pair() / self.rate
+        return 2 * self._encoding() + min(2 * self.runner.options.accuracy_seconds, scoring)
+
+    def _shortlist_speed(self) -> float:
+        """Queries in turns, and at each length the parts of a full evaluation."""
+        images, captions = self._counts()
+        pair, total = self._pair() / self.rate, 0.0
+        for power in range(max(1, images - 1).bit_length()):
+            scoring = 2**power * (images + captions) * pair
+            total += min(self.effort.parts * self.effort.part, scoring)
+        return 2 * self.effort.latency + 4 * self._encoding() + total
 
     def _encoding(self) -> float:
         images, captions = self._counts()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,14 +94,22 @@ class Difference:
 
 def gather(records: Sequence[Record]) -> Evidence:
     """Return the evidence in a system's accuracy records, one a seed."""
-    answers = {direction: _answers(direction, records) for direction in DIRECTIONS}
-    return Evidence(answers, tuple(sorted(record.cell.seed for record in records)))
+    return gather_samples({record.cell.seed: record.samples for record in records})
 
 
-def _answers(direction: str, records: Sequence[Record]) -> Answers:
+def gather_samples(samples: Mapping[int, Mapping[str, Any]]) -> Evidence:
+    """Return the evidence in samples by seed: each direction's queries, their images and ranks."""
+    answers = {
+        direction: _answers([found[direction] for found in samples.values()])
+        for direction in DIRECTIONS
+    }
+    return Evidence(answers, tuple(sorted(samples)))
+
+
+def _answers(tables: Sequence[Mapping[str, Sequence[int]]]) -> Answers:
     """Average hits over seeds on the queries that all seeds answered."""
-    tables = [record.samples[direction] for record in records]
-    queries = _answered_by_all(tables)
+    common = set.intersection(*(set(table["query"]) for table in tables))
+    queries = np.array(sorted(common), dtype=np.int64)
     hits = np.mean([_hits(table, queries, KS) for table in tables], axis=0)
     first = dict(zip(tables[0]["query"], tables[0]["image"], strict=True))
     images = np.array([first[query] for query in queries.tolist()], dtype=np.int64)

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Sequence
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import systems
 
-ORDER: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
+ORDER: tuple[Kind, ...] = (
+    "train",
+    "accuracy",
+    "efficiency",
+    "latency",
+    "growth",
+    "shortlists",
+    "shortlist_speed",
+)
+GROWING = ("dual_stream", "cookie", "single_stream", "two_stage")
+"""Systems that are measured in turns while the gallery grows."""
 
 
 def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -> list[Cell]:

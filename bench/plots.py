@@ -66,17 +66,18 @@ def _draw(axis: Axes, panel: Panel, x_label: str) -> None:
         [p.seconds * 1e3 for p in front], [p.rsum for p in front], "--", color="#777777", zorder=1
     )
     for point, color in zip(panel.points, COLORS * len(panel.points), strict=False):
-        _mark(axis, point, color)
+        mark(axis, point, color)
     axis.set(xscale="log", xlabel=x_label, ylabel="RSUM (95 % interval)", title=panel.title)
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter(_few_minor_labels(axis))
+    axis.xaxis.set_minor_formatter(few_minor_labels(axis))
     axis.margins(x=0.08, y=0.08)
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axis.grid(visible=True, which="major", color="#DDDDDD")
     axis.set_axisbelow(True)
 
 
-def _mark(axis: Axes, point: Point, color: str) -> None:
+def mark(axis: Axes, point: Point, color: str) -> None:
+    """Draw a point with its interval."""
     milliseconds = point.seconds * 1e3
     error = [[max(0.0, point.rsum - point.low)], [max(0.0, point.high - point.rsum)]]
     axis.errorbar(
@@ -93,7 +94,7 @@ def _mark(axis: Axes, point: Point, color: str) -> None:
     )
 
 
-def _few_minor_labels(axis: Axes) -> Callable[[float, float], str]:
+def few_minor_labels(axis: Axes) -> Callable[[float, float], str]:
     """Label 2 and 5 of a decade where the axis spans less than two of them."""
 
     def label(value: float, _: float) -> str:

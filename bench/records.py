@@ -20,26 +20,35 @@ from cookie.errors import DataError
 from cookie.files import replacing
 
 SCHEMA = 1
-Kind = Literal["train", "accuracy", "efficiency", "latency"]
+Kind = Literal[
+    "train", "accuracy", "efficiency", "latency", "growth", "shortlists", "shortlist_speed"
+]
 EVERY_SYSTEM = "all"
 """System name of a cell that measures all systems of a table together."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """The smallest piece of work that is kept: one kind of result of one system and seed."""
+    """The smallest piece of work that is kept: one kind of result of one system and seed.
+
+    Attributes:
+        gallery: rows of the gallery of a growth cell; 0 where the test split is the gallery.
+    """
 
     kind: Kind
     system: str
     seed: int
+    gallery: int = 0
 
     @property
     def filename(self) -> str:
         """Name of the record inside its section's folder."""
-        return f"{self.system}-seed{self.seed}-{self.kind}.json"
+        size = f"-{self.gallery}" if self.gallery else ""
+        return f"{self.system}-seed{self.seed}-{self.kind}{size}.json"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.system} seed {self.seed}"
+        size = f" at {self.gallery:,}" if self.gallery else ""
+        return f"{self.kind} {self.system} seed {self.seed}{size}"
 
 
 @dataclass(frozen=True, slots=True)

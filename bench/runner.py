@@ -14,8 +14,10 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from bench.cells import accuracy, efficiency, latency, train
+from bench.cells import accuracy, efficiency, growth, latency, shortlist_speed, shortlists, train
+from bench.effort import growth_effort_of
 from bench.environment import machine_state
+from bench.plan import GROWING
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
 from bench.systems import SHORTLIST, systems
 from bench.workshop import Workshop
@@ -63,6 +65,9 @@ RUNNERS: Mapping[Kind, CellRunner] = {
     "accuracy": accuracy.run,
     "efficiency": efficiency.run,
     "latency": latency.run,
+    "growth": growth.run,
+    "shortlists": shortlists.run,
+    "shortlist_speed": shortlist_speed.run,
 }
 
 
@@ -166,6 +171,22 @@ class Runner:
             },
             "efficiency": timing,
             "latency": {**timing, "systems": timed},
+            "growth": {
+                "gallery": cell.gallery,
+                "neighbors": NEIGHBORS,
+                "shortlist": SHORTLIST,
+                "systems": list(GROWING),
+                "effort": growth_effort_of(self.workshop.setup.preset).to_dict(),
+            },
+            "shortlists": {
+                "weights": self._weights(_parts(cell.system), cell.seed),
+                "seconds": self.options.accuracy_seconds,
+                "sample_seed": 0,
+            },
+            "shortlist_speed": {
+                "neighbors": NEIGHBORS,
+                "effort": self.workshop.effort.to_dict(),
+            },
         }
         return {**common, **own[cell.kind]}
 

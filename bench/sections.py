@@ -45,8 +45,9 @@ class View:
 
     @property
     def rows(self) -> list[str]:
-        """Systems that anything but training is known of, in the order of their registration."""
-        known = {r.cell.system for r in self.records if r.cell.kind != "train"}
+        """Systems whose accuracy or speed is known, in the order of their registration."""
+        kinds = ("accuracy", "efficiency")
+        known = {r.cell.system for r in self.records if r.cell.kind in kinds}
         return [name for name in systems if name in known]
 
     @property

@@ -108,11 +108,11 @@ def _pair(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any
         scores = score_matrix(scorer, *states, precision=precision, progress=True)
         return evaluate_scores(scores, corpus.caption_image), False
     affordable = rate * protocol["seconds"]
-    sample = draw(corpus, affordable, _pairs_of_all(corpus), protocol["sample_seed"])
+    sample = draw(corpus, affordable, pairs_of_all(corpus), protocol["sample_seed"])
     return _sampled(scorer, corpus, states, sample, precision), True
 
 
-def _pairs_of_all(corpus: Corpus) -> tuple[int, int]:
+def pairs_of_all(corpus: Corpus) -> tuple[int, int]:
     """Return the pairs of one image query and of one caption query against the full gallery."""
     return len(corpus.captions), corpus.image_count
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import gc
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
-import torch
 
 from baselines.pair_states import naive_scores
+from bench.cells.fresh import fresh_memory
 from bench.cells.full_evaluation import full_evaluation
 from bench.measure.cost import cost_card, count_flops, parameter_count
 from bench.measure.latency import measure_latency
-from bench.measure.memory import MemoryColumn, MemoryUse, measure_memory
-from bench.measure.nvml import used_bytes
+from bench.measure.memory import MemoryColumn, MemoryUse
 from bench.measure.peaks import measure_peaks
 from bench.measure.throughput import measure_throughput
 from bench.servers import Queries, make_server, modules_of
@@ -102,26 +99,15 @@ def _throughput(
 
 
 def _memory(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> MemoryUse:
-    """Measure a fresh process; what this one holds on the device is taken off its count."""
-    gc.collect()
-    if workshop.device.type == "cuda":
-        torch.cuda.empty_cache()
-    mine, _ = used_bytes(workshop.device)
-    found = measure_memory(
+    return fresh_memory(
+        workshop,
         build_server,
-        dataclasses.replace(workshop.setup, config=workshop.config),
         system,
         seed,
         protocol["shortlist"],
         protocol["neighbors"],
-        torch.get_num_threads(),
-        device=workshop.device,
         timeout_s=workshop.effort.memory,
     )
-    if mine is None or found.device_used.peak_bytes is None:
-        return found
-    column = MemoryColumn(found.device_used.peak_bytes - mine, 0)
-    return dataclasses.replace(found, device_used=column)
 
 
 def _naive(workshop: Workshop, system: str, seed: int, full: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from bench.effort import Effort
 from bench.measure.timer import Timer, timer_for
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
+from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, PairScorer
 from cookie.retrieval import evaluate, evaluate_scores, topk
 from cookie.training.precision import Precision
@@ -142,10 +143,22 @@ def _two_stage(
     preparing, states = timed(
         timer, partial(prepare_corpus, scorer, corpus, precision=bench.precision)
     )
-    first, i2t = timed(timer, lambda: topk(found.images, found.captions, shortlist))
-    second, t2i = timed(timer, lambda: topk(found.captions, found.images, shortlist))
-    images = np.repeat(np.arange(corpus.image_count), i2t.indices.shape[1])
-    captions = np.repeat(np.arange(len(corpus.captions)), t2i.indices.shape[1])
+    rankings, rate, whole = shortlist_rankings(found, states, scorer, bench, shortlist)
+    return FullEvaluation([encoding + preparing], rankings, rate, extrapolated=not whole)
+
+
+def shortlist_rankings(
+    found: Embeddings, states: Prepared, scorer: PairScorer, bench: Bench, shortlist: int
+) -> tuple[list[float], float, bool]:
+    """Return what both directions' shortlists and their re-ranking take.
+
+    Returns:
+        Seconds of each repeat, pairs a second, and whether all pairs were scored.
+    """
+    first, i2t = timed(bench.timer, lambda: topk(found.images, found.captions, shortlist))
+    second, t2i = timed(bench.timer, lambda: topk(found.captions, found.images, shortlist))
+    images = np.repeat(np.arange(len(i2t.indices)), i2t.indices.shape[1])
+    captions = np.repeat(np.arange(len(t2i.indices)), t2i.indices.shape[1])
     pairs = np.stack(
         [
             np.concatenate([images, t2i.indices.cpu().numpy().ravel()]),
@@ -154,8 +167,7 @@ def _two_stage(
     )
     rates, whole = list_rates(scorer, states, pairs, bench)
     rankings = [first + second + pairs.shape[1] / rate for rate in rates]
-    rate = float(np.median(rates))
-    return FullEvaluation([encoding + preparing], rankings, rate, extrapolated=not whole)
+    return rankings, float(np.median(rates)), whole
 
 
 def list_rates(

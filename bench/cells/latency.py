@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from bench.measure.latency import InterleavedSamples, measure_interleaved
 from bench.measure.percentiles import required_samples, summary
 from bench.servers import Queries, make_server
 from bench.workshop import Workshop
-from cookie.interfaces import Searcher
+from cookie.interfaces import TopK
 
 SLOW_SECONDS = 0.1
 """Median above which a system is left out of the long run that a p99 needs."""
@@ -26,6 +26,13 @@ def run(
         server = make_server(workshop, name, seed, protocol["shortlist"])
         server.index(corpus)
         runs[name] = asking(server, queries, protocol["neighbors"])
+    return in_turns(runs, workshop)
+
+
+def in_turns(
+    runs: Mapping[str, Callable[[], object]], workshop: Workshop
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return values and raw samples of ``runs``, each of which answers a query a call."""
     together = measure_interleaved(
         runs,
         rounds=workshop.effort.rounds,
@@ -34,10 +41,18 @@ def run(
     )
     fast = {name: ask for name, ask in runs.items() if _median(together, name) <= SLOW_SECONDS}
     long = _long_run(fast, workshop) if fast else None
-    return _values(together, long, corpus.image_count), _raw(together, long)
+    return _values(together, long, workshop.test_pixels.image_count), raw(together, long)
 
 
-def asking(server: Searcher, queries: Queries, neighbors: int) -> Callable[[], object]:
+class Answering(Protocol):
+    """What can be asked, with its gallery in place."""
+
+    def search(self, queries: Any, k: int) -> TopK:  # noqa: ANN401 -- as a Searcher has it
+        """Return the ``k`` best gallery rows of each query."""
+        ...
+
+
+def asking(server: Answering, queries: Queries, neighbors: int) -> Callable[[], object]:
     """Return a call that answers the next query; every server gets the same sequence."""
     turns = count()
     return lambda: server.search(queries.one(next(turns)), neighbors)
@@ -69,7 +84,8 @@ def _values(
     }
 
 
-def _raw(together: InterleavedSamples, long: InterleavedSamples | None) -> dict[str, Any]:
+def raw(together: InterleavedSamples, long: InterleavedSamples | None) -> dict[str, Any]:
+    """Return the times of both runs, by system and in the order measured."""
     runs = {"together": together} | ({"long": long} if long else {})
     return {
         run: {name: list(found.seconds) for name, found in samples.samples.items()}

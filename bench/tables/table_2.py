@@ -211,11 +211,12 @@ def _latency(view: View, name: str) -> dict[str, Value]:
         missing = Missing("Query latency is not measured for this row.")
         return dict.fromkeys((*keys, "latency_n"), missing)
     found = record.values["systems"][name]
-    values = {f"{key}_s": _enough(found[key]) for key in ("p50", "p95", "p99")}
+    values = {f"{key}_s": enough(found[key]) for key in ("p50", "p95", "p99")}
     return {**values, "latency_n": found["n"]}
 
 
-def _enough(value: float | None) -> Value:
+def enough(value: float | None) -> Value:
+    """Return a percentile, or why there is none."""
     reason = "Too few samples (n) to state this percentile: p95 needs 90, p99 459."
     return Missing(reason) if value is None else value
 

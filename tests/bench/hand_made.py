@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -159,3 +160,92 @@ def whole_section() -> list[Record]:
         efficiency("two_stage", 50.0, pairs_per_second=790.0),
         latency({"dual_stream": 0.002, "cookie": 0.003, "single_stream": 1.3, "two_stage": 0.09}),
     ]
+
+
+def growth(gallery: int, medians: Mapping[str, float], *, extrapolated: bool = False) -> Record:
+    """Return a growth record; the single-stream may be extrapolated from a tenth of the gallery."""
+    memory = {"peak_bytes": 2**29, "reason": None}
+    missing = {"peak_bytes": None, "reason": "cpu has no caching allocator"}
+    reference = medians["single_stream"]
+
+    def times(name: str, p50: float) -> dict[str, Any]:
+        part = extrapolated and name == "single_stream"
+        return {
+            **{"n": 9, "p50": p50, "p95": None, "p99": None},
+            "extrapolated": part,
+            "measured_images": gallery // 10 if part else gallery,
+            "gallery_bytes": 2048 * gallery,
+            "throughput": {
+                **{"queries_per_second": 2 / p50, "batch_size": 8, "reason": None},
+                "extrapolated": part,
+            },
+            "memory": {"peak_rss": memory, "allocated": missing},
+        }
+
+    values = {
+        "gallery": gallery,
+        "width": 512,
+        "storage": {"dtype": "float32", "place": "memory"},
+        "systems": {name: times(name, p50) for name, p50 in medians.items()},
+        "search": {
+            **{"n": 500, "p50": gallery * 1e-8, "p95": gallery * 2e-8, "p99": gallery * 3e-8},
+            **{"gallery_bytes": 2048 * gallery, "share_of_bandwidth": 0.5},
+        },
+        "ratios": {
+            name: {"median": p50 / reference}
+            for name, p50 in medians.items()
+            if name != "single_stream"
+        },
+    }
+    return _at(gallery, values)
+
+
+def unfitting_growth(gallery: int) -> Record:
+    """Return the growth record of a gallery that fitted nowhere."""
+    return _at(gallery, {"gallery": gallery, "reason": "The gallery fits neither."})
+
+
+def _at(gallery: int, values: Mapping[str, Any]) -> Record:
+    made = record("growth", EVERY_SYSTEM, values)
+    return dataclasses.replace(made, cell=Cell("growth", EVERY_SYSTEM, 0, gallery))
+
+
+def shortlists(good: Mapping[str, int], *, seed: int = 0, asked: int = IMAGES) -> Record:
+    """Return a shortlists record: of every 40 images, how many are found at each length.
+
+    Args:
+        good: length, or ``alone`` or ``whole``, to how many are found at rank 0; the rest at 99.
+        seed: of the training.
+        asked: images that are asked against the whole gallery; the others lack ``whole``.
+    """
+    parts = [range(asked), range(asked, IMAGES)]
+    groups = [_group(part, good) for part in parts if len(part)]
+    for group in groups[1:]:
+        for direction in group.values():
+            del direction["rank"]["whole"]
+    lengths = [int(name) for name in good if name.isdigit()]
+    values = {"lengths": lengths, "sampled": asked < IMAGES}
+    return record("shortlists", "two_stage", values, seed=seed, samples={"groups": groups})
+
+
+def _group(images: range, good: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    captions = [caption for image in images for caption in (2 * image, 2 * image + 1)]
+
+    def ranks(queries: Sequence[int], of: int) -> dict[str, list[int]]:
+        return {name: [0 if q // of < n else 99 for q in queries] for name, n in good.items()}
+
+    return {
+        "i2t": {"query": list(images), "image": list(images), "rank": ranks(images, 1)},
+        "t2i": {
+            **{"query": captions, "image": [c // 2 for c in captions]},
+            "rank": ranks(captions, 2),
+        },
+    }
+
+
+def shortlist_speed(medians: Mapping[str, float]) -> Record:
+    """Return what queries and full evaluations take at every length."""
+    times = latency(medians).values["systems"]
+    evaluations = {name: evaluation(1000 * p50) for name, p50 in medians.items() if name.isdigit()}
+    values = {"systems": times, "gallery": IMAGES, "full_evaluations": evaluations}
+    return record("shortlist_speed", "two_stage", values)

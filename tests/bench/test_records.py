@@ -172,3 +172,20 @@ def test_slug(name: str, expected: str) -> None:
 def test_section_is_hashable_and_ordered_by_value() -> None:
     assert Section("tiny", "scratch", "a") == Section("tiny", "scratch", "a", None)
     assert len({Section("tiny", "scratch", "a"), Section("tiny", "scratch", "a", 5)}) == 2
+
+
+def test_a_cell_with_a_gallery_has_a_file_of_its_own() -> None:
+    sizes = [Cell("growth", "all", 0, size) for size in (1_000, 10_000)]
+    assert [cell.filename for cell in sizes] == [
+        "all-seed0-growth-1000.json",
+        "all-seed0-growth-10000.json",
+    ]
+    assert str(sizes[1]) == "growth all seed 0 at 10,000"
+    assert sorted([*reversed(sizes)]) == sizes
+    assert Cell("latency", "all", 0).filename == "all-seed0-latency.json"
+
+
+def test_records_made_before_cells_had_a_gallery_are_read() -> None:
+    fields = json.loads(record("train", "cookie", {}).to_json())
+    del fields["cell"]["gallery"]
+    assert parse(json.dumps(fields), "old").cell == Cell("train", "cookie", 0)

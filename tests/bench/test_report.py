@@ -14,7 +14,16 @@ from bench.records import Ledger, Record, RecordStore
 from bench.report import render_all
 from bench.tables import tables
 from cookie.errors import DataError
-from tests.bench.hand_made import latency, record, train, uniform, whole_section
+from tests.bench.hand_made import (
+    growth,
+    latency,
+    record,
+    shortlist_speed,
+    shortlists,
+    train,
+    uniform,
+    whole_section,
+)
 
 
 def stored(results: Path, records: list[Record]) -> Path:
@@ -63,7 +72,15 @@ def test_links_of_the_guide_and_pages_lead_somewhere(tmp_path: Path) -> None:
 
 
 def test_the_command_needs_no_torch(tmp_path: Path) -> None:
-    results = stored(tmp_path / "results", whole_section())
+    medians = {"dual_stream": 0.001, "cookie": 0.001, "single_stream": 1.0, "two_stage": 0.002}
+    steps = {"alone": 8, "1": 8, "2": 16, "whole": 32}
+    more = [
+        growth(1_000, medians),
+        growth(10_000, medians),
+        shortlists(steps),
+        shortlist_speed(dict.fromkeys(steps, 0.01)),
+    ]
+    results = stored(tmp_path / "results", [*whole_section(), *more])
     code = """
 import sys
 class Block:
@@ -79,7 +96,9 @@ main()
         [sys.executable, "-c", code, str(results)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert (results / "scenes" / "table_2.md").exists()
+    for number in ("2", "6", "7"):
+        for suffix in (".md", ".csv", ".svg", ".png"):
+            assert (results / "scenes" / f"table_{number}").with_suffix(suffix).exists()
 
 
 def test_no_records_is_one_sentence(tmp_path: Path) -> None:
