@@ -80,7 +80,7 @@ def _head(source: str) -> str:
         f"to an idle device, warmed up. A percentile needs samples: {needed}. *Times as long* is "
         "the median over rounds in which both were timed in turn: below 1 the benchmark is the "
         "faster one. *Share of peak*: useful FLOPs a second against the fastest matrix product "
-        "measured here in float32."
+        "measured here in the precision of the benchmark."
     )
 
 
