@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.pretrained.bundle import Bundle, square, tokenizer_texts
 from baselines.pretrained.hub import from_hub
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, ImageState, TextBatch, TextState
@@ -137,22 +138,38 @@ class Vilt(nn.Module):
         return scores.float()
 
 
-def build_vilt(name: str | None = None, **settings: Any) -> Vilt:  # noqa: ANN401
-    """Return ViLT with the weights of a checkpoint, or with random ones.
+def random_vilt(**settings: Any) -> Vilt:  # noqa: ANN401
+    """Return ViLT-B/32 with random weights: good for its cost, not for accuracy.
 
     Args:
-        name: of a checkpoint on the hub, or a folder; None for random weights.
-        settings: of ``ViltConfig`` where the weights are random; by default ViLT-B/32.
+        settings: of ``ViltConfig``.
+    """
+    from transformers import ViltConfig, ViltForImageAndTextRetrieval
+
+    return Vilt(ViltForImageAndTextRetrieval(ViltConfig(**settings)))
+
+
+def build_vilt(name: str) -> Bundle[Vilt]:
+    """Return ViLT with the weights and the tokenizer of a checkpoint.
+
+    ViLT was trained on images that keep their shape; here all are squares of its image size, so
+    that they can be kept and batched together.
+
+    Args:
+        name: on the hub, or a folder.
 
     Raises:
         UserError: there is no such checkpoint, or it cannot be reached.
     """
-    from transformers import ViltConfig, ViltForImageAndTextRetrieval
+    return from_hub("ViLT checkpoint", name, CHECKPOINTS, _load)
 
-    if name is None:
-        return Vilt(ViltForImageAndTextRetrieval(ViltConfig(**settings)))
-    load = ViltForImageAndTextRetrieval.from_pretrained
-    return Vilt(from_hub("ViLT checkpoint", name, CHECKPOINTS, load))
+
+def _load(name: str) -> Bundle[Vilt]:
+    from transformers import AutoTokenizer, ViltForImageAndTextRetrieval
+
+    model = Vilt(ViltForImageAndTextRetrieval.from_pretrained(name))
+    texts = tokenizer_texts(AutoTokenizer.from_pretrained(name), model.max_tokens)
+    return Bundle(model, square(model.image_size), texts, model.image_size, name)
 
 
 def _own(module: nn.Module) -> Any:  # noqa: ANN401 -- whatever kind it is

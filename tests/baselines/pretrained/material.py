@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from cookie.interfaces import ImageBatch, TextBatch
@@ -32,3 +36,17 @@ def captions(lengths: Sequence[int], vocabulary: int, first: int = 2, seed: int 
     ids = torch.randint(5, vocabulary, mask.shape, generator=generator)
     ids[:, 0] = first
     return TextBatch(ids * mask, mask)
+
+
+def picture(width: int = 50, height: int = 40) -> Image.Image:
+    """Return a photograph of noise."""
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def save(model: Any, folder: Path, tokenizer: Any) -> None:  # noqa: ANN401 -- untyped library
+    """Store a model with a tokenizer of three words, as a checkpoint's folder is."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "cube"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    model.save_pretrained(folder)
+    tokenizer(str(folder / "vocab.txt")).save_pretrained(folder)

@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 import torch
-from transformers import ViltConfig, ViltForImageAndTextRetrieval
+from transformers import BertTokenizer, ViltConfig, ViltForImageAndTextRetrieval
 
 from baselines.pair_scoring import score_list, score_matrix
 from baselines.pair_states import naive_scores
-from baselines.pretrained.vilt import Vilt, build_vilt
+from baselines.pretrained.vilt import Vilt, build_vilt, random_vilt
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, PairScorer, TextBatch
-from tests.baselines.pretrained.material import captions, pixels, shaken
+from tests.baselines.pretrained.material import captions, picture, pixels, save, shaken
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,
@@ -128,14 +128,17 @@ def test_parameters_are_as_many_as_the_library_has(theirs: ViltForImageAndTextRe
 
 
 def test_a_checkpoint_in_a_folder(tmp_path: Path, theirs: ViltForImageAndTextRetrieval):
-    theirs.save_pretrained(tmp_path / "vilt")
-    images, texts = pixels(2, 32), captions([4, 6], 60)
-    found = matrix(build_vilt(str(tmp_path / "vilt")), images, texts)
+    save(theirs, tmp_path, BertTokenizer)
+    bundle = build_vilt(str(tmp_path))
+    images, texts = bundle.images([picture()]), bundle.texts(["a red cube", "a cube"])
+    assert images.data.shape == (1, 3, 32, 32)
+    assert texts.ids.tolist() == [[2, 5, 6, 7, 3], [2, 5, 7, 3, 0]]
+    found = matrix(bundle.model, images, texts)
     torch.testing.assert_close(found, upstream(theirs, images, texts), atol=1e-4, rtol=0)
 
 
 def test_random_weights_by_default_are_vilt_b32():
-    scorer = build_vilt(num_hidden_layers=1)
+    scorer = random_vilt(num_hidden_layers=1)
     assert (scorer.grid, scorer.width, scorer.max_tokens) == (12, 768, 40)
 
 
@@ -143,7 +146,7 @@ def test_long_captions_and_foreign_activations_are_refused(theirs: ViltForImageA
     with pytest.raises(UserError, match="13 tokens, this ViLT reads 12"):
         Vilt(theirs).prepare_texts(captions([13], 60))
     with pytest.raises(UserError, match="'relu', not 'gelu'"):
-        build_vilt(**SMALL, hidden_act="relu")
+        random_vilt(**SMALL, hidden_act="relu")
 
 
 def test_an_unknown_name_suggests_the_nearest():
