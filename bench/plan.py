@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import systems
 
-ORDER: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
+ORDER: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency", "cost")
 
 
 def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -> list[Cell]:
@@ -31,7 +31,7 @@ def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell
     having = [row for row in rows if kind in systems[row].kinds]
     if kind == "accuracy":
         return [Cell(kind, row, seed) for seed in seeds for row in having]
-    if kind == "efficiency":
+    if kind in ("efficiency", "cost"):
         return [Cell(kind, row, seeds[0]) for row in having]
     return [Cell(kind, EVERY_SYSTEM, seeds[0])] if having else []
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from bench.cells import accuracy, efficiency, latency, train
+from bench.cells import accuracy, cost, efficiency, latency, train
 from bench.environment import machine_state
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
 from bench.systems import SHORTLIST, systems
@@ -63,6 +63,7 @@ RUNNERS: Mapping[Kind, CellRunner] = {
     "accuracy": accuracy.run,
     "efficiency": efficiency.run,
     "latency": latency.run,
+    "cost": cost.run,
 }
 
 
@@ -166,6 +167,11 @@ class Runner:
             },
             "efficiency": timing,
             "latency": {**timing, "systems": timed},
+            "cost": {
+                "evaluation": [cost.IMAGES, cost.CAPTIONS],
+                "batches": list(cost.BATCHES[self.workshop.device.type]),
+                "effort": self.workshop.effort.to_dict(),
+            },
         }
         return {**common, **own[cell.kind]}
 

@@ -45,8 +45,8 @@ class View:
 
     @property
     def rows(self) -> list[str]:
-        """Systems that anything but training is known of, in the order of their registration."""
-        known = {r.cell.system for r in self.records if r.cell.kind != "train"}
+        """Systems that accuracy or speed is known of, in the order of their registration."""
+        known = {r.cell.system for r in self.records if r.cell.kind not in ("train", "cost")}
         return [name for name in systems if name in known]
 
     @property

@@ -100,13 +100,18 @@ def _bundle(name: str, pretrained: str | None, weights: str | None) -> Bundle[Op
     return Bundle(
         OpenClip(model, mean, std),
         image_transform_v2(plain, is_train=False),
-        _texts(open_clip.get_tokenizer(name)),
+        clip_texts(name),
         size if isinstance(size, int) else int(size[0]),
         weights,
     )
 
 
-def _texts(tokenizer: Callable[[list[str]], Tensor]) -> Callable[[Sequence[str]], TextBatch]:
+def clip_texts(name: str) -> Callable[[Sequence[str]], TextBatch]:
+    """Return the function that cuts captions into the tokens of open_clip's model ``name``."""
+    import open_clip
+
+    tokenizer = open_clip.get_tokenizer(name)
+
     def texts(captions: Sequence[str]) -> TextBatch:
         ids = tokenizer(list(captions))
         after = (ids != 0).flip(1).cumsum(dim=1).flip(1)  # words from here on; padding is 0
