@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.pair_scoring import score_matrix
 from bench.measure.cost import count_flops
@@ -22,9 +22,6 @@ from bench.measure.peaks import measure_peaks
 from bench.timed import PROFILE, Timed
 from cookie.interfaces import ImageBatch, TextBatch
 from cookie.training.precision import Precision, autocast
-
-if TYPE_CHECKING:
-    from transformers import ViltForImageAndTextRetrieval
 
 SETTINGS: dict[str, Any] = (
     {}
@@ -51,9 +48,9 @@ class Pairs:
         from baselines.pretrained.vilt import Vilt
 
         torch.manual_seed(0)
-        model = ViltForImageAndTextRetrieval(ViltConfig(**SETTINGS)).eval()
+        model: Any = ViltForImageAndTextRetrieval(ViltConfig(**SETTINGS))
+        self.theirs: nn.Module = model.to(device).eval()
         self.scorer = Vilt(model).to(device)
-        self.theirs = cast("ViltForImageAndTextRetrieval", model.to(device))
         self.device = torch.device(device)
         size = self.scorer.image_size
         self.images = torch.rand(IMAGES, 3, size, size, device=device)
@@ -64,16 +61,13 @@ class Pairs:
 
     def loop(self, precision: Precision) -> Callable[[], Tensor]:
         """Return the library's way: (I, C) scores, batch after batch."""
-        image, caption = (
-            torch.arange(IMAGES * CAPTIONS, device=self.device) // CAPTIONS,
-            torch.arange(IMAGES * CAPTIONS, device=self.device) % CAPTIONS,
-        )
-        chunks = list(zip(image.split(LOOP_BATCH), caption.split(LOOP_BATCH), strict=True))
+        pairs = torch.arange(IMAGES * CAPTIONS, device=self.device)
+        batches = [pairs[start : start + LOOP_BATCH] for start in range(0, len(pairs), LOOP_BATCH)]
 
         @torch.inference_mode()
         def run() -> Tensor:
             with autocast(self.device, precision):
-                parts = [self._batch(*chunk) for chunk in chunks]
+                parts = [self._batch(rows // CAPTIONS, rows % CAPTIONS) for rows in batches]
             return torch.cat(parts).float().view(IMAGES, CAPTIONS)
 
         return run

@@ -118,7 +118,7 @@ def _attend_image(attention: Any, hidden: Tensor, image: Tensor) -> Tensor:  # n
 
 
 def _split(states: Tensor, heads: int) -> Tensor:
-    return states.unflatten(-1, (heads, -1)).transpose(1, 2)  # (P, H, L, C / H)
+    return states.view(*states.shape[:-1], heads, -1).transpose(1, 2)  # (P, H, L, C / H)
 
 
 def build_blip(name: str) -> Bundle[Blip]:
@@ -137,7 +137,7 @@ def _load(name: str) -> Bundle[Blip]:
     from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetrieval
 
     model: Any = BlipForImageTextRetrieval.from_pretrained(name)
-    processor = AutoImageProcessor.from_pretrained(name)
+    processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
     return Bundle(
         Blip(model, tuple(processor.image_mean), tuple(processor.image_std)),
         processor_transform(processor),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,7 @@ def build_open_clip(name: str = "ViT-B-32", pretrained: str | None = None) -> Bu
     Raises:
         UserError: unknown name or tag, weights that cannot be reached or do not fit.
     """
-    import open_clip
+    import open_clip  # type: ignore[import-untyped]
 
     if name.startswith(PLACES):
         return from_hub("open_clip model", name, (), lambda where: _bundle(where, None, where))
@@ -88,11 +90,15 @@ def build_open_clip(name: str = "ViT-B-32", pretrained: str | None = None) -> Bu
 
 def _bundle(name: str, pretrained: str | None, weights: str | None) -> Bundle[OpenClip]:
     import open_clip
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
-    model = open_clip.create_model(
-        name, pretrained=pretrained, load_weights=weights is not None, pretrained_text=False
+    from open_clip.transform import (  # type: ignore[import-untyped]
+        PreprocessCfg,
+        image_transform_v2,
     )
+
+    with _quiet():  # that weights are random is said in the result, not in a warning
+        model = open_clip.create_model(
+            name, pretrained=pretrained, load_weights=weights is not None, pretrained_text=False
+        )
     settings = dict(open_clip.get_model_preprocess_cfg(model))
     mean, std = settings.pop("mean"), settings.pop("std")
     plain = PreprocessCfg(**{**settings, "mean": (0.0,) * 3, "std": (1.0,) * 3})
@@ -104,6 +110,16 @@ def _bundle(name: str, pretrained: str | None, weights: str | None) -> Bundle[Op
         size if isinstance(size, int) else int(size[0]),
         weights,
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def clip_texts(name: str) -> Callable[[Sequence[str]], TextBatch]:

@@ -76,7 +76,7 @@ def build_transformers_clip(name: str) -> Bundle[TransformersClip]:
 def _load(name: str) -> Bundle[TransformersClip]:
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-    processor = AutoImageProcessor.from_pretrained(name)
+    processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
     made = TransformersClip(
         AutoModel.from_pretrained(name), processor.image_mean, processor.image_std
     )

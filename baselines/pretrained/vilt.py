@@ -76,11 +76,13 @@ class Vilt(nn.Module):
 
     def __init__(self, model: ViltForImageAndTextRetrieval) -> None:
         super().__init__()
-        config, vilt = model.config, model.vilt
+        config: Any = model.config  # images and patches are squares, which the types leave open
+        vilt: Any = model.vilt
         if config.hidden_act != "gelu":
             raise UserError(f"This ViLT has the activation '{config.hidden_act}', not 'gelu'.")
         embeddings = vilt.embeddings
-        self.max_tokens, self.image_size = config.max_position_embeddings, config.image_size
+        self.max_tokens = int(config.max_position_embeddings)
+        self.image_size = int(config.image_size)
         self.grid, self.width = config.image_size // config.patch_size, config.hidden_size
         self.words = _own(embeddings.text_embeddings)
         self.patches = _own(embeddings.patch_embeddings.projection)
@@ -180,6 +182,6 @@ def _own(module: nn.Module) -> Any:  # noqa: ANN401 -- whatever kind it is
 @torch.no_grad()
 def _copy(ours: Any, *theirs: nn.Linear) -> None:  # noqa: ANN401 -- a linear layer
     """Set a linear layer to ``theirs``, one above the other."""
-    ours.weight.copy_(torch.cat([one.weight for one in theirs]))
-    biases = [torch.zeros(len(t.weight)) if t.bias is None else t.bias for t in theirs]
+    ours.weight.copy_(torch.cat([one.weight.data for one in theirs]))
+    biases = [torch.zeros(len(t.weight)) if t.bias is None else t.bias.data for t in theirs]
     ours.bias.copy_(torch.cat(biases))
