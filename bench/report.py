@@ -132,7 +132,7 @@ def _section(view: View, block: Block) -> list[str]:
     verdicts = [f"- **{_outcome(sentence)}** {_rest(sentence)}" for sentence in block.sentences]
     return [
         f"## {title(view)}",
-        "\n".join(verdicts),
+        *(["\n".join(verdicts)] if verdicts else []),
         block.markdown,
         "\n".join(["#### Provenance", "", *facts(view), *remarks(view)]),
     ]

@@ -9,6 +9,7 @@ import pytest
 
 from bench.published import published
 from bench.records import Record
+from bench.report import page
 from bench.sections import View, views
 from bench.systems import systems
 from bench.tables import tables
@@ -123,6 +124,11 @@ def test_other_tables_do_not_show_the_rows() -> None:
     assert TABLE.has_rows(found)
     assert "CLIP" not in tables["2"].block(found).markdown
     assert not TABLE.has_rows(view(*whole))
+
+
+def test_a_page_without_verdicts_has_no_gap() -> None:
+    found = view(DUAL)
+    assert "\n\n\n" not in page(TABLE, "scenes", [(found, TABLE.block(found))], has_plot=False)
 
 
 def test_values_of_the_csv_are_plain() -> None:
