@@ -108,8 +108,7 @@ def gather_samples(samples: Mapping[int, Mapping[str, Any]]) -> Evidence:
 
 def _answers(tables: Sequence[Mapping[str, Sequence[int]]]) -> Answers:
     """Average hits over seeds on the queries that all seeds answered."""
-    common = set.intersection(*(set(table["query"]) for table in tables))
-    queries = np.array(sorted(common), dtype=np.int64)
+    queries = _answered_by_all(tables)
     hits = np.mean([_hits(table, queries, KS) for table in tables], axis=0)
     first = dict(zip(tables[0]["query"], tables[0]["image"], strict=True))
     images = np.array([first[query] for query in queries.tolist()], dtype=np.int64)

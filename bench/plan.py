@@ -15,6 +15,7 @@ ORDER: tuple[Kind, ...] = (
     "growth",
     "shortlists",
     "shortlist_speed",
+    "cost",
 )
 GROWING = ("dual_stream", "cookie", "single_stream", "two_stage")
 """Systems that are measured in turns while the gallery grows."""
@@ -41,7 +42,7 @@ def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell
     having = [row for row in rows if kind in systems[row].kinds]
     if kind == "accuracy":
         return [Cell(kind, row, seed) for seed in seeds for row in having]
-    if kind == "efficiency":
+    if kind in ("efficiency", "cost"):
         return [Cell(kind, row, seeds[0]) for row in having]
     return [Cell(kind, EVERY_SYSTEM, seeds[0])] if having else []
 

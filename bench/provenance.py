@@ -46,7 +46,7 @@ def facts(view: View) -> list[str]:
         f"- preset: `{view.section.preset}`, regime `{view.section.regime}` "
         f"({REGIMES[view.section.regime]}); configuration `{newest.stamp.config_digest}`",
         f"- seeds: {', '.join(str(seed) for seed in seeds(view))} (speed: the first)",
-        f"- hardware: {newest.hardware['description']}; {_software(newest.environment)}",
+        f"- hardware: {newest.hardware['description']}; {software(newest.environment)}",
         f"- commit: {_commits(view.records)}",
         f"- protocol: {_protocol(view)}",
     ]
@@ -65,7 +65,8 @@ def _data(record: Record) -> str:
     return f"{record.stamp.dataset}, {', '.join(counts)}; sha256 `{record.stamp.dataset_sha256}`"
 
 
-def _software(environment: Mapping[str, Any]) -> str:
+def software(environment: Mapping[str, Any]) -> str:
+    """Return the versions and threads of an environment in words."""
     packages = environment.get("packages", {})
     threads = environment.get("threads", {})
     return (
@@ -75,11 +76,12 @@ def _software(environment: Mapping[str, Any]) -> str:
 
 
 def _commits(records: Sequence[Record]) -> str:
-    found = {_commit(record.environment.get("commit") or {}) for record in records}
+    found = {commit_name(record.environment.get("commit") or {}) for record in records}
     return ", ".join(sorted(found))
 
 
-def _commit(commit: Mapping[str, Any]) -> str:
+def commit_name(commit: Mapping[str, Any]) -> str:
+    """Return the short hash of a commit, and whether files differed from it."""
     if commit.get("sha") is None:
         return "unknown (not a git checkout)"
     return f"`{commit['sha'][:12]}`{' with local changes' if commit['dirty'] else ''}"

@@ -21,7 +21,14 @@ from cookie.files import replacing
 
 SCHEMA = 1
 Kind = Literal[
-    "train", "accuracy", "efficiency", "latency", "growth", "shortlists", "shortlist_speed"
+    "train",
+    "accuracy",
+    "efficiency",
+    "latency",
+    "growth",
+    "shortlists",
+    "shortlist_speed",
+    "cost",
 ]
 EVERY_SYSTEM = "all"
 """System name of a cell that measures all systems of a table together."""

@@ -1,5 +1,7 @@
 """Render reports from records alone: ``python -m bench.report [results]``.
 
+``--benchmarks FILE`` renders what ``pytest bench/ --benchmark-json FILE`` wrote instead.
+
 Needs neither torch nor a model, so it runs wherever the records are.
 """
 
@@ -13,6 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from bench.benchmarks_page import render_benchmarks
 from bench.guide import guide
 from bench.headline import update_readme
 from bench.layout import csv_text
@@ -129,7 +132,7 @@ def _section(view: View, block: Block) -> list[str]:
     verdicts = [f"- **{_outcome(sentence)}** {_rest(sentence)}" for sentence in block.sentences]
     return [
         f"## {title(view)}",
-        "\n".join(verdicts),
+        *(["\n".join(verdicts)] if verdicts else []),
         block.markdown,
         "\n".join(["#### Provenance", "", *facts(view), *remarks(view)]),
     ]
@@ -149,14 +152,19 @@ class ReportOptions:
 
     Attributes:
         results: the folder that holds one folder a data set.
+        benchmarks: render this file of ``pytest bench/ --benchmark-json FILE`` beside it instead.
     """
 
     results: Annotated[Path, tyro.conf.Positional] = Path("results")
+    benchmarks: Path | None = None
 
 
 def main() -> None:
     """Command line entry."""
     options = tyro.cli(ReportOptions, prog="python -m bench.report")
+    if options.benchmarks is not None:
+        print(render_benchmarks(options.benchmarks))
+        return
     reports = render_all(options.results)
     if not reports:
         raise UserError(

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from bench.cells import accuracy, efficiency, growth, latency, shortlist_speed, shortlists, train
+from bench.cells import (
+    accuracy,
+    cost,
+    efficiency,
+    growth,
+    latency,
+    shortlist_speed,
+    shortlists,
+    train,
+)
 from bench.effort import growth_effort_of
 from bench.environment import machine_state
 from bench.plan import GROWING
@@ -68,6 +77,7 @@ RUNNERS: Mapping[Kind, CellRunner] = {
     "growth": growth.run,
     "shortlists": shortlists.run,
     "shortlist_speed": shortlist_speed.run,
+    "cost": cost.run,
 }
 
 
@@ -185,6 +195,11 @@ class Runner:
             },
             "shortlist_speed": {
                 "neighbors": NEIGHBORS,
+                "effort": self.workshop.effort.to_dict(),
+            },
+            "cost": {
+                "evaluation": [cost.IMAGES, cost.CAPTIONS],
+                "batches": list(cost.BATCHES[self.workshop.device.type]),
                 "effort": self.workshop.effort.to_dict(),
             },
         }

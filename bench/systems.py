@@ -145,3 +145,15 @@ register(
         note=f"COOKIE makes a shortlist of {SHORTLIST}; the single-stream re-ranks it.",
     )
 )
+
+RANDOM = "Random weights: its cost is measured, its accuracy means nothing."
+_REAL_SIZE: tuple[tuple[str, str, Family, str], ...] = (
+    ("open_clip", "CLIP ViT-B/32 (open_clip)", "dual", "P"),
+    ("transformers_clip", "CLIP ViT-B/32 (transformers)", "dual", "p"),
+    ("cookie_paper", "COOKIE, preset paper", "dual", "X"),
+    ("vilt", "ViLT-B/32", "pair", "h"),
+    ("blip_itm", "BLIP-ITM base", "pair", "H"),
+    ("single_stream_paper", "single-stream of UNITER-base size, preset paper", "pair", "d"),
+)
+for _name, _label, _family, _marker in _REAL_SIZE:
+    register(System(_name, _label, _family, _marker, kinds=("cost",), note=RANDOM))

@@ -1,0 +1,1 @@
+"""Other people's models behind this suite's interfaces; their libraries are imported late."""

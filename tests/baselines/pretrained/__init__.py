@@ -1,0 +1,1 @@
+"""Tests of the adapters: random weights of small configurations, no network."""
