@@ -36,7 +36,7 @@ from cookie.runs import (
     newest_run,
     runs_folder,
 )
-from cookie.training.distributed import process_group
+from cookie.training.distributed import local_device, process_group
 from cookie.training.trainer import TrainResult, train
 
 if TYPE_CHECKING:
@@ -45,15 +45,16 @@ if TYPE_CHECKING:
 
 def run_train(options: Train) -> None:
     """Train COOKIE and say where the run is and how well it did on the validation split."""
-    device = resolve_device(options.device)
+    device = local_device(resolve_device(options.device))
     config = config_for(options.config, device)
     dataset = load_dataset(options.dataset, options.data_root, config.preset)
     folder = options.run or runs_folder() / (
         f"{dataset.name}-{config.preset}-{config.digest()}-seed{options.seed}"
     )
     tokenizer = tokenizer_for(config.text, dataset.split("train").captions)
-    corpora = build_corpora(dataset, config, tokenizer, device=device)
     with process_group(device) as processes:
+        with processes.main_first():  # it decodes, the others find what it decoded
+            corpora = build_corpora(dataset, config, tokenizer, device=device)
         if processes.main:
             describe_run(folder, tokenizer, _setup(options, config, dataset))
         result = train(
