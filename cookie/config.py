@@ -188,6 +188,8 @@ class TrainConfig:
         precision: ``auto`` is bfloat16 where the hardware has it.
         micro_batch: pairs that a process holds activations of at a time; None for all of its
             own. Fewer need less memory and one more forward pass, for the same gradients.
+        broken_images: training images that may be unreadable: each is named and left out with
+            its captions; one more is an error. Validation and test images must all be whole.
     """
 
     steps: int = 600
@@ -201,6 +203,7 @@ class TrainConfig:
     validation_queries: int = 100
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     micro_batch: int | None = field(default=None, metadata=LATER)
+    broken_images: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def current() -> Processes:
 
 def local_device(device: torch.device) -> torch.device:
     """Return the device of this process: with several on a machine, each has a GPU of its own."""
-    if device.type != "cuda" or device.index is not None or "LOCAL_RANK" not in os.environ:
+    if str(device) != "cuda" or "LOCAL_RANK" not in os.environ:  # no GPU, or one by number
         return device
     return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
 
