@@ -21,7 +21,7 @@ DualStreamLoss = Literal["infonce", "triplet"]
 
 
 class DualStream(nn.Module):
-    """Two encoders and nothing between them; a ``DualEncoder`` and a ``TrainableSystem``.
+    """Two encoders and nothing between them; a ``DualEncoder`` and a ``ContrastiveSystem``.
 
     Args:
         config: encoders, head, regime, temperature and margin; loss weights are ignored.
@@ -56,7 +56,15 @@ class DualStream(nn.Module):
 
     def training_loss(self, batch: TrainBatch) -> LossOutput:
         """Return the image-text loss of one batch; second views are not looked at."""
-        images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
+        return self.contrast(self.embed(batch))
+
+    def embed(self, batch: TrainBatch) -> tuple[Tensor, ...]:
+        """Return (B, D) for the images and (B, D) for the captions."""
+        return self.encode_images(batch.images), self.encode_texts(batch.texts)
+
+    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
+        """Return the image-text loss of what :meth:`embed` returns."""
+        images, texts = embeddings
         if self.temperature is None:
             loss = hardest_triplet(images, texts, self.margin)
         else:

@@ -15,7 +15,17 @@ from tyro.conf import subcommand
 
 from cookie.config import preset
 from cookie.errors import run_main
-from cookie.options import Command, Data, DataFacts, DataShow, Encode, Evaluate, Search, Train
+from cookie.options import (
+    Command,
+    Data,
+    DataFacts,
+    DataShards,
+    DataShow,
+    Encode,
+    Evaluate,
+    Search,
+    Train,
+)
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -49,6 +59,7 @@ def run(command: Command) -> None:
         Search: commands.run_search,
         DataShow: commands.run_show,
         DataFacts: commands.run_facts,
+        DataShards: commands.run_shards,
     }
     actions[type(command)](command)
 

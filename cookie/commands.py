@@ -36,24 +36,25 @@ from cookie.runs import (
     newest_run,
     runs_folder,
 )
-from cookie.training.distributed import process_group
+from cookie.training.distributed import local_device, process_group
 from cookie.training.trainer import TrainResult, train
 
 if TYPE_CHECKING:
-    from cookie.options import DataFacts, DataShow, Encode, Evaluate, Search, Train
+    from cookie.options import DataFacts, DataShards, DataShow, Encode, Evaluate, Search, Train
 
 
 def run_train(options: Train) -> None:
     """Train COOKIE and say where the run is and how well it did on the validation split."""
-    device = resolve_device(options.device)
+    device = local_device(resolve_device(options.device))
     config = config_for(options.config, device)
     dataset = load_dataset(options.dataset, options.data_root, config.preset)
     folder = options.run or runs_folder() / (
         f"{dataset.name}-{config.preset}-{config.digest()}-seed{options.seed}"
     )
     tokenizer = tokenizer_for(config.text, dataset.split("train").captions)
-    corpora = build_corpora(dataset, config, tokenizer, device=device)
     with process_group(device) as processes:
+        with processes.main_first():  # it decodes, the others find what it decoded
+            corpora = build_corpora(dataset, config, tokenizer, device=device)
         if processes.main:
             describe_run(folder, tokenizer, _setup(options, config, dataset))
         result = train(
@@ -143,6 +144,17 @@ def run_facts(options: DataFacts) -> None:
         histogram = ", ".join(f"{n} with {k}" for k, n in split["captions_per_image"].items())
         counts = f"{split['images']} images, {split['captions']} captions"
         print(f"  {name:<5} {counts} (captions an image: {histogram})")
+
+
+def run_shards(options: DataShards) -> None:
+    """Write a split as WebDataset shards and say where they are."""
+    from cookie.data.shards import samples_of, write_shards
+
+    dataset = load_dataset(options.name, options.data_root, options.preset)
+    split = dataset.split(options.split)
+    folder = options.output or Path(f"{dataset.name}-{options.split}-shards")
+    paths = write_shards(samples_of(split, options.image_size), folder, options.shard_size)
+    print(f"{len(split)} images in {len(paths)} shards: {folder}")
 
 
 def _setup(options: Train, config: Config, dataset: RetrievalDataset) -> dict[str, Any]:

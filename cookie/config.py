@@ -10,12 +10,22 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cookie.errors import unknown
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Regime = Literal["scratch", "frozen", "finetune"]
 Pooling = Literal["mean", "max", "gpo"]
+
+LATER = {"later": True}
+"""Metadata of a setting that was added after results had been recorded.
+
+At its default it changes nothing that is trained, so it is left out of the digest then, and
+what was recorded, cached or checkpointed before the setting existed still counts.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +190,10 @@ class TrainConfig:
         evaluate_every: steps between validations; the best checkpoint is kept.
         validation_queries: text queries a validation of a pair scorer samples.
         precision: ``auto`` is bfloat16 where the hardware has it.
+        micro_batch: pairs that a process holds activations of at a time; None for all of its
+            own. Fewer need less memory and one more forward pass, for the same gradients.
+        broken_images: training images that may be unreadable: each is named and left out with
+            its captions; one more is an error. Validation and test images must all be whole.
     """
 
     steps: int = 600
@@ -192,6 +206,8 @@ class TrainConfig:
     evaluate_every: int = 100
     validation_queries: int = 100
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    micro_batch: int | None = field(default=None, metadata=LATER)
+    broken_images: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +228,28 @@ class Config:
         """Return nested plain dictionaries, as a record stores them."""
         return dataclasses.asdict(self)
 
+    def decisive(self) -> dict[str, Any]:
+        """Return :meth:`to_dict` without the :data:`LATER` settings that have their default."""
+        return _decisive(self)
+
     def digest(self) -> str:
-        """Return 12 hex digits that change whenever any setting does."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """Return 12 hex digits that change whenever any setting does; see :data:`LATER`."""
+        text = json.dumps(self.decisive(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _decisive(settings: DataclassInstance) -> dict[str, Any]:
+    """Return nested dictionaries of ``settings``, in the order of the fields."""
+    values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
+    for added in dataclasses.fields(settings):
+        if added.metadata.get("later") and values[added.name] == added.default:
+            del values[added.name]
+    return {
+        name: value
+        if not dataclasses.is_dataclass(value) or isinstance(value, type)
+        else _decisive(value)
+        for name, value in values.items()
+    }
 
 
 def _tiny() -> Config:

@@ -14,8 +14,9 @@ from cookie.config import Config
 from cookie.data.augment import ImageAugment
 from cookie.data.corpus import CaptionTokens, PixelCorpus
 from cookie.data.dataset import RetrievalDataset
-from cookie.data.pixels import open_pixels
+from cookie.data.pixels import broken_images, open_pixels
 from cookie.data.tokenizer import Tokenizer
+from cookie.data.without import WithoutImages
 from cookie.feature_cache import (
     PixelReader,
     caption_states,
@@ -79,9 +80,33 @@ def build_corpora(
 
     Raises:
         UserError: weights are missing, or the disk has too little room.
+        DataError: more training images are unreadable than ``train.broken_images``, or any other.
     """
     cache_dir = home() / "cache" if cache_dir is None else cache_dir
     device = torch.device(device)
+    made = _whole_corpora(dataset, config, tokenizer, device, cache_dir, text_layers, encoders)
+    if _TRAIN in made and (broken := _broken(dataset, config, cache_dir)):
+        made[_TRAIN] = WithoutImages(made[_TRAIN], broken)
+    return made
+
+
+def _broken(dataset: RetrievalDataset, config: Config, cache_dir: Path) -> list[int]:
+    """Return the unreadable training images; more than may be are an error, cached or not."""
+    size, allowed = config.vision.image_size, config.train.broken_images
+    if allowed:  # cached features may have outlived the pixels, and with them the list
+        open_pixels(dataset, _TRAIN, size, cache_dir, allowed)
+    return broken_images(dataset, _TRAIN, size, cache_dir, allowed)
+
+
+def _whole_corpora(
+    dataset: RetrievalDataset,
+    config: Config,
+    tokenizer: Tokenizer,
+    device: torch.device,
+    cache_dir: Path,
+    text_layers: int | None,
+    encoders: Encoders | None,
+) -> dict[str, Corpus]:
     if config.regime != "frozen" or (encoders is None and not _pretrained(config)):
         return {
             name: _pixel_corpus(dataset, name, config, tokenizer, device, cache_dir)
@@ -110,12 +135,17 @@ def _pixel_corpus(
 ) -> PixelCorpus:
     return PixelCorpus(
         dataset.split(name),
-        open_pixels(dataset, name, config.vision.image_size, cache_dir),
+        open_pixels(dataset, name, config.vision.image_size, cache_dir, _allowed(name, config)),
         tokenizer,
         max_tokens=config.text.max_tokens,
         augment=config.augment,
         device=device,
     )
+
+
+def _allowed(split: str, config: Config) -> int:
+    """Return how many images may be unreadable: none where results come from."""
+    return config.train.broken_images if split == _TRAIN else 0
 
 
 class _Builder:
@@ -185,7 +215,13 @@ class _Builder:
         def read(indices: IndexArray) -> Tensor:
             if not opened:  # the photographs are decoded only if a file is missing
                 opened.append(
-                    open_pixels(self.dataset, name, self.config.vision.image_size, self.cache_dir)
+                    open_pixels(
+                        self.dataset,
+                        name,
+                        self.config.vision.image_size,
+                        self.cache_dir,
+                        _allowed(name, self.config),
+                    )
                 )
             pixels = torch.from_numpy(opened[0][indices])
             if version == 0:

@@ -200,6 +200,24 @@ class TrainableSystem(Protocol):
         ...
 
 
+@runtime_checkable
+class ContrastiveSystem(TrainableSystem, Protocol):
+    """A system whose loss reads nothing of a batch but its rows' embeddings.
+
+    Rows are embedded independently of one another, so a batch may be embedded in parts, by
+    several processes or one part after the other, and the loss still be that of the whole batch:
+    ``training_loss(batch)`` is ``contrast(embed(batch))``.
+    """
+
+    def embed(self, batch: TrainBatch) -> tuple[Tensor, ...]:
+        """Return (B, D) for every view of either modality; row i belongs to pair i."""
+        ...
+
+    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
+        """Return the loss of a batch from what :meth:`embed` made of its rows."""
+        ...
+
+
 class Corpus(Protocol):
     """What models read of a data set split: batches by index, from pixels or from cached tokens.
 

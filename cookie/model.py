@@ -33,7 +33,7 @@ from cookie.nn.tower import Tokens, image_tower, text_tower
 
 
 class Cookie(nn.Module):
-    """The model of the paper; a ``DualEncoder`` and a ``TrainableSystem``.
+    """The model of the paper; a ``DualEncoder`` and a ``ContrastiveSystem``.
 
     A unimodal loss of weight 0 is neither computed nor are its second views asked for.
 
@@ -69,19 +69,26 @@ class Cookie(nn.Module):
         return self.text_tower.embed(Tokens(shared, mask))  # (B, D)
 
     def training_loss(self, batch: TrainBatch) -> LossOutput:
-        """Return the weighted sum of the losses that are switched on, and each of them.
+        """Return the weighted sum of the losses that are switched on, and each of them."""
+        return self.contrast(self.embed(batch))
 
-        Both views of a modality go through its path as one batch. The image-text loss reads the
-        first view of an image and the caption as written.
+    def embed(self, batch: TrainBatch) -> tuple[Tensor, ...]:
+        """Return (B, D) for each view of the images, then for each view of the captions.
+
+        Both views of a modality go through its path as one batch.
         """
         second_images = batch.images_second if self.image_views == 2 else None
         second_texts = batch.texts_second if self.text_view is not None else None
         images = self.encode_images(join_images(batch.images, second_images))  # (B or 2B, D)
         texts = self.encode_texts(join_texts(batch.texts, second_texts))  # (B or 2B, D)
-        return self._combine(torch.split(images, len(batch)), torch.split(texts, len(batch)))
+        return (*torch.split(images, len(batch)), *torch.split(texts, len(batch)))
 
-    def _combine(self, images: tuple[Tensor, ...], texts: tuple[Tensor, ...]) -> LossOutput:
-        """Return the losses of one or two views, (B, D) each, of either modality."""
+    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
+        """Return the losses of one or two views, (B, D) each, of either modality.
+
+        The image-text loss reads the first view of an image and the caption as written.
+        """
+        images, texts = embeddings[: self.image_views], embeddings[self.image_views :]
         scale = self.temperature()
         two_views = {"info_nce": info_nce, "nt_xent": nt_xent}[self.loss.views]
         parts = {"image_text": info_nce(images[0], texts[0], scale)}

@@ -152,16 +152,41 @@ class DataFacts:
     json: bool = False
 
 
+@dataclass(frozen=True)
+class DataShards:
+    """Write a data set's split as WebDataset shards (.tar).
+
+    Attributes:
+        name: of the data set.
+        output: folder to write into; default NAME-SPLIT-shards.
+        split: train, val or test.
+        image_size: pixels a side.
+        shard_size: images a shard.
+        preset: decides how much generated data there is.
+        data_root: folder with data sets; default COOKIE_DATA or 'data'.
+    """
+
+    name: Positional[str] = "scenes"
+    output: Path | None = None
+    split: str = "train"
+    image_size: int = 224
+    shard_size: int = 1000
+    preset: str = "tiny"
+    data_root: Path | None = None
+
+
 DataCommand: TypeAlias = (
-    Annotated[DataShow, subcommand("show")] | Annotated[DataFacts, subcommand("facts")]
+    Annotated[DataShow, subcommand("show")]
+    | Annotated[DataFacts, subcommand("facts")]
+    | Annotated[DataShards, subcommand("shards")]
 )
 
 
 @dataclass(frozen=True)
 class Data:
-    """Look at a data set."""
+    """Look at a data set, or write it as shards."""
 
     command: DataCommand
 
 
-Command: TypeAlias = Train | Evaluate | Encode | Search | DataShow | DataFacts
+Command: TypeAlias = Train | Evaluate | Encode | Search | DataShow | DataFacts | DataShards

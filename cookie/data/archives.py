@@ -50,7 +50,7 @@ class Folder:
         found: dict[str, int] = {}
         for parent, folders, files in os.walk(self.path, followlinks=True):
             folders.sort()
-            paths = (Path(parent, file) for file in sorted(files) if _is_image(file))
+            paths = (Path(parent, file) for file in sorted(files) if is_image(file))
             outside = self.path.parent
             found |= {path.relative_to(outside).as_posix(): path.stat().st_size for path in paths}
         return found
@@ -70,10 +70,21 @@ class Tar:
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each image file by its name within."""
+        return {name: size for name, size in self.files().items() if is_image(name)}
+
+    def files(self) -> dict[str, int]:
+        """Return the bytes of each file by its name within, in the archive's order.
+
+        Links and devices are passed over: nothing outside the archive is ever read.
+
+        Raises:
+            DataError: the archive is broken or cut off.
+        """
         try:
             with tarfile.open(self.path, "r:") as archive:
-                files = [member for member in archive if member.isreg() and _is_image(member.name)]
-        except (tarfile.TarError, EOFError) as error:
+                files = [member for member in archive if member.isreg()]
+        # tarfile lets other errors through where numbers or text in a header are no such thing
+        except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
             raise DataError(
                 f"'{self.path}' is no whole tar file ({error}): get it again."
             ) from None
@@ -82,13 +93,18 @@ class Tar:
         if end % tarfile.BLOCKSIZE or not whole:  # tarfile takes some cuts for the end
             raise DataError(f"'{self.path}' is cut off: get it again.")
         self._members = {file.name: (file.offset_data, file.size) for file in files}
-        self._descriptor = os.open(self.path, os.O_RDONLY)
+        if self._descriptor < 0:
+            self._descriptor = os.open(self.path, os.O_RDONLY)
         return {file.name: file.size for file in files}
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         offset, size = self._members[name]
         return os.pread(self._descriptor, size, offset)
+
+    def size(self, name: str) -> int:
+        """Return a file's bytes in number."""
+        return self._members[name][1]
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -110,7 +126,7 @@ class Zip:
             raise DataError(
                 f"'{self.path}' is no whole zip file ({error}): get it again."
             ) from None
-        files = (file for file in self._archive.infolist() if _is_image(file.filename))
+        files = (file for file in self._archive.infolist() if is_image(file.filename))
         return {file.filename: file.file_size for file in files}
 
     def read(self, name: str) -> bytes:
@@ -255,5 +271,6 @@ def _containers(folder: Path) -> list[Container]:
     return found
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Return whether a file of this name should be an image."""
     return name.lower().endswith(IMAGE_SUFFIXES)

@@ -98,7 +98,14 @@ def _parse(text: bytes, path: Path) -> dict[str, _Entries]:
         splits: dict[str, _Entries] = {name: _Entries() for name in ("train", "val", "test")}
         for image in images:
             _add(image, splits, path)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         reason = f"{type(error).__name__}: {error}"
         raise DataError(
             f"'{path}' is not a caption file in Karpathy's form ({reason}): get it again."
@@ -120,15 +127,23 @@ def _add(image: dict[str, Any], splits: dict[str, _Entries], path: Path) -> None
     entries = splits[split]
     entries.names.append(name)
     entries.captions.append([_caption(sentence) for sentence in sentences])
-    entries.image_ids.append(int(image.get("cocoid", image.get("imgid", -1))))
-    entries.caption_ids += [int(sentence.get("sentid", -1)) for sentence in sentences]
+    entries.image_ids.append(_id(image.get("cocoid", image.get("imgid", -1))))
+    entries.caption_ids += [_id(sentence.get("sentid", -1)) for sentence in sentences]
 
 
 def _caption(sentence: dict[str, Any]) -> str:
     raw = sentence["raw"]
     if not isinstance(raw, str):
         raise TypeError(f"a caption is {raw!r}")
+    raw.encode()  # JSON can hold half a character, which nothing else can
     return raw
+
+
+def _id(value: object) -> int:
+    number = int(str(value))
+    if number.bit_length() > 63:
+        raise OverflowError(f"the id {number} is too large")
+    return number
 
 
 def _check_names(names: list[str], path: Path) -> None:
@@ -144,6 +159,7 @@ def _image_name(image: dict[str, Any], path: Path) -> str:
     name = PurePosixPath(image.get("filepath") or "") / image["filename"]
     if name.is_absolute() or ".." in name.parts or "\\" in str(name):
         raise DataError(f"'{path}' names an image outside its folder, '{name}': mend it.")
+    str(name).encode()  # refuses half a character, as a caption's
     return str(name)
 
 

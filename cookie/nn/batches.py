@@ -1,4 +1,8 @@
-"""Two views as one batch: a single encoder call on twice the rows keeps the hardware busier."""
+"""Batches put together and taken apart.
+
+Two views become one batch, since a single encoder call on twice the rows keeps the hardware
+busier; a training batch becomes micro-batches, since fewer rows at a time need less memory.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cookie.interfaces import ImageBatch, TextBatch
+from cookie.interfaces import ImageBatch, TextBatch, TrainBatch
 
 
 def join_images(first: ImageBatch, second: ImageBatch | None) -> ImageBatch:
@@ -35,6 +39,37 @@ def join_texts(first: TextBatch, second: TextBatch | None) -> TextBatch:
     return TextBatch(
         _stack(first.ids, second.ids, length), _stack(first.mask, second.mask, length), tokens
     )
+
+
+def split_batch(batch: TrainBatch, rows: int) -> list[TrainBatch]:
+    """Return ``batch`` in parts of ``rows`` pairs, the last one perhaps shorter; views, no copies.
+
+    Captions keep the padding of the whole batch.
+    """
+    starts = range(0, len(batch), rows)
+    return [batch_rows(batch, slice(start, start + rows)) for start in starts]
+
+
+def batch_rows(batch: TrainBatch, rows: slice) -> TrainBatch:
+    """Return the pairs at ``rows``, with all views that there are."""
+    images, texts = batch.images_second, batch.texts_second
+    return TrainBatch(
+        _image_rows(batch.images, rows),
+        _text_rows(batch.texts, rows),
+        None if images is None else _image_rows(images, rows),
+        None if texts is None else _text_rows(texts, rows),
+    )
+
+
+def _image_rows(images: ImageBatch, rows: slice) -> ImageBatch:
+    if images.pixels is not None:
+        return ImageBatch(pixels=images.pixels[rows])
+    return ImageBatch(tokens=images.data[rows])
+
+
+def _text_rows(texts: TextBatch, rows: slice) -> TextBatch:
+    tokens = None if texts.tokens is None else texts.tokens[rows]
+    return TextBatch(texts.ids[rows], texts.mask[rows], tokens)
 
 
 def _stack(first: Tensor, second: Tensor, length: int) -> Tensor:

@@ -12,8 +12,9 @@ from cookie.config import TrainConfig
 from cookie.interfaces import Corpus, IndexArray, TrainableSystem, TrainBatch
 from cookie.training.checkpoint import load_optimizer, optimizer_tensors
 from cookie.training.distributed import Processes
+from cookie.training.gradients import Backpropagation
 from cookie.training.order import step_generator
-from cookie.training.precision import autocast, rate_share
+from cookie.training.precision import rate_share
 
 _FIRST_IMAGE, _SECOND_IMAGE, _SECOND_TEXT, _MODEL, _PURPOSES = range(5)
 
@@ -57,6 +58,10 @@ class Stepper:
         self._parameters = [value for value in module.parameters() if value.requires_grad]
         self.optimizer = _optimizer(self._system, settings, self._parameters)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._backpropagate = Backpropagation(
+            processes, device, settings.precision, settings.micro_batch
+        )
+        self._backpropagate.check(self._system)
 
     @property
     def groups(self) -> list[dict[str, Any]]:
@@ -85,10 +90,10 @@ class Stepper:
         """Do optimizer step number ``step``; return its losses' names and values on the device."""
         self._set_rates(step)
         torch.manual_seed(self._generator(step, _MODEL).initial_seed())
-        with autocast(self.device, self.settings.precision):
-            loss = self._system.training_loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        # With several processes `batch` is a share of what order.pair_batches gave.
+        count = len(batch) if self.processes.world == 1 else self.settings.batch_size
+        loss = self._backpropagate(self._system, batch, count)
         self.processes.average_gradients(self._parameters)
         norm = nn.utils.clip_grad_norm_(self._parameters, self.settings.clip_norm)
         self.optimizer.step()

@@ -94,7 +94,8 @@ def train(
         device: where to train.
         run_dir: gets ``best.safetensors``, ``best.json``, ``checkpoints/``, ``history.jsonl``,
             ``tensorboard/`` and, at the end, ``result.json``. A finished run is not run again.
-        validate: gives a score of the system in eval mode; higher is better.
+        validate: gives a score of the system in eval mode; higher is better. Of several
+            processes the first alone calls it.
         progress: whether to show a bar.
         processes: who trains together; found out when not given.
 
@@ -199,7 +200,8 @@ class _Run:
         """Validate, and keep the weights if they are the best so far."""
         state = self.state
         self.module.eval()
-        score = float(validate(self.module))
+        mine = float(validate(self.module)) if self.processes.main else math.nan
+        score = self.processes.from_main(mine, self.stepper.device)
         if not math.isfinite(score):
             raise UserError(
                 f"The validation at step {state.step} gave {score}: lower train.learning_rate or "
@@ -250,7 +252,7 @@ def _bar(steps: int, done: int, shown: bool) -> tqdm[Any]:
 def _identity(module: nn.Module, corpus: Corpus, config: Config, seed: int) -> str:
     """Return a digest of all that must be the same for a checkpoint to be gone on from."""
     shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-    facts = [type(module).__name__, shapes, config.to_dict(), seed]
+    facts = [type(module).__name__, shapes, config.decisive(), seed]
     digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(corpus.caption_image.tobytes())
     digest.update("\n".join(corpus.captions).encode())

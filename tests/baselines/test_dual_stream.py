@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from baselines.dual_stream import DualStream, DualStreamLoss
 from cookie.config import Config, LossConfig, preset
 from cookie.interfaces import (
+    ContrastiveSystem,
     DualEncoder,
     ImageBatch,
     TextBatch,
@@ -18,7 +21,10 @@ from cookie.interfaces import (
     TrainBatch,
 )
 from cookie.model import Cookie
+from cookie.nn.batches import split_batch
 from cookie.nn.losses import hardest_triplet, info_nce
+from cookie.training.distributed import Processes
+from tests.cookie.training.peers import Case, run_peers, train_cases
 
 VOCABULARY = 40
 LOSSES: tuple[DualStreamLoss, ...] = ("infonce", "triplet")
@@ -47,6 +53,7 @@ def test_is_what_the_interfaces_ask_for(loss: DualStreamLoss):
     model = build(loss)
     assert isinstance(model, DualEncoder)
     assert isinstance(model, TrainableSystem)
+    assert isinstance(model, ContrastiveSystem)
     assert (model.image_views, model.text_view, model.text_layers) == (1, None, None)
 
 
@@ -140,3 +147,27 @@ def test_frozen_encoders_do_not_learn():
     for tower in (model.image_tower, model.text_tower):
         assert not tower.encoder.training
         assert all(p.grad is None for p in tower.encoder.parameters())
+
+
+@every_loss
+def test_the_loss_is_that_of_the_embeddings_in_parts(loss: DualStreamLoss):
+    model, batch = build(loss), TrainBatch(images(), texts())
+    parts = [model.embed(part) for part in split_batch(batch, 3)]
+    whole = tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
+    expected = model.training_loss(batch)
+    torch.testing.assert_close(model.contrast(whole).total, expected.total)
+
+
+def test_processes_train_as_one_would(tmp_path: Path):
+    cases = {
+        "infonce": Case(functools.partial(DualStream, loss="infonce"), batch_size=9),
+        "triplet": Case(functools.partial(DualStream, loss="triplet"), batch_size=9),
+        "parts": Case(functools.partial(DualStream, loss="triplet"), batch_size=9, micro_batch=2),
+    }
+    work = functools.partial(train_cases, cases)
+    expected = work(Processes(), tmp_path)
+    for peer in run_peers(2, work, tmp_path):
+        assert peer.keys() == expected.keys()
+        for name, tensor in expected.items():
+            difference = (peer[name] - tensor).abs().max()
+            assert difference < 1e-6 * max(1, tensor.abs().max()), name

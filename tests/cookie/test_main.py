@@ -16,6 +16,7 @@ from PIL import Image
 from cookie.__main__ import main, parse
 from cookie.config import Config, preset
 from cookie.data.dataset import load_dataset
+from cookie.data.shards import read_shard
 from cookie.encoding import load_embeddings
 from cookie.errors import UserError
 from cookie.options import DataFacts, Evaluate, Train
@@ -296,3 +297,16 @@ def test_settings_of_another_version_are_refused():
     values["head"]["new"] = 1
     with pytest.raises(UserError, match="hold 'new'"):
         settings_from(Config, values)
+
+
+def test_data_shards_writes_a_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    options = ("--output", tmp_path, "--split", "test", "--image-size", "32", "--shard-size", "20")
+    call(monkeypatch, "data", "shards", "scenes", "--preset", "smoke", *options)
+    paths = sorted(tmp_path.iterdir())
+    assert [path.name for path in paths] == ["00000.tar", "00001.tar"]
+    assert f"24 images in 2 shards: {tmp_path}" in capsys.readouterr().out
+    found = [sample for path in paths for sample in read_shard(path)]
+    split = load_dataset("scenes", preset="smoke").split("test")
+    assert [caption for sample in found for caption in sample.captions] == list(split.captions)

@@ -1,12 +1,12 @@
-"""Joining two views into one batch."""
+"""Joining two views into one batch, and taking batches apart."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from cookie.interfaces import ImageBatch, TextBatch
-from cookie.nn.batches import join_images, join_texts
+from cookie.interfaces import ImageBatch, TextBatch, TrainBatch
+from cookie.nn.batches import batch_rows, join_images, join_texts, split_batch
 
 
 def captions(lengths: list[int], width: int | None = None) -> TextBatch:
@@ -55,3 +55,45 @@ def test_captions_without_tokens_stay_without():
 def test_captions_of_which_one_view_alone_is_encoded_cannot_be_joined():
     with pytest.raises(ValueError, match="one view has tokens"):
         join_texts(captions([2], width=4), captions([3]))
+
+
+def whole(*, second: bool, width: int | None = None) -> TrainBatch:
+    pixels = ImageBatch(pixels=torch.rand(5, 3, 4, 4))
+    tokens = ImageBatch(tokens=torch.rand(5, 4, 2))
+    texts = captions([3, 1, 5, 2, 2], width)
+    if not second:
+        return TrainBatch(pixels, texts)
+    return TrainBatch(tokens, texts, pixels, captions([2, 2, 2, 4, 1], width))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 5, 9])
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("width", [None, 3])
+def test_parts_in_order_are_the_whole(rows: int, second: bool, width: int | None):
+    batch = whole(second=second, width=width)
+    parts = split_batch(batch, rows)
+    assert [len(part) for part in parts[:-1]] == [rows] * (len(parts) - 1)
+    assert 0 < len(parts[-1]) <= rows
+    for name in ("images", "images_second"):
+        views = [getattr(part, name) for part in parts]
+        expected = getattr(batch, name)
+        if expected is None:
+            assert views == [None] * len(parts)
+        else:
+            assert torch.equal(torch.cat([view.data for view in views]), expected.data)
+            assert all((view.pixels is None) == (expected.pixels is None) for view in views)
+    for name in ("texts", "texts_second"):
+        views, expected = [getattr(part, name) for part in parts], getattr(batch, name)
+        for field in ("ids", "mask", "tokens"):
+            if expected is None or getattr(expected, field) is None:
+                assert all(view is None or getattr(view, field) is None for view in views)
+            else:
+                joined = torch.cat([getattr(view, field) for view in views])
+                assert torch.equal(joined, getattr(expected, field))
+
+
+def test_rows_of_a_batch_share_its_memory():
+    batch = whole(second=True)
+    part = batch_rows(batch, slice(2, 4))
+    assert part.images.data.data_ptr() == batch.images.data[2:].data_ptr()
+    assert part.texts.ids.tolist() == batch.texts.ids[2:4].tolist()
