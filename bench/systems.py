@@ -116,8 +116,8 @@ register(
         marker="s",
         build=_single_stream,
         parts=("single_stream",),
-        note="A pair's score is the logit of the joint layers plus a multiple, chosen on validation, "
-        "of that of the contrastive loss on their inputs, which also finds the hard negatives of "
+        note="A pair's score is the logit of the joint layers plus a multiple, chosen on validation,"
+        " of that of the contrastive loss on their inputs, which also finds the hard negatives of "
         "training.",
     )
 )
