@@ -17,7 +17,7 @@ import torch
 from bench.cells import accuracy, efficiency, latency, train
 from bench.environment import machine_state
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
-from bench.systems import SHORTLIST, systems
+from bench.systems import SHORTLIST, changes, systems
 from bench.workshop import Workshop
 from cookie.errors import UserError
 from cookie.files import home
@@ -157,7 +157,7 @@ class Runner:
             "effort": self.workshop.effort.to_dict(),
         }
         own: Mapping[Kind, Mapping[str, Any]] = {
-            "train": {"weights": self._weights((cell.system,), cell.seed)},
+            "train": {"weights": self._weights((cell.system,), cell.seed)} | self._variant(cell),
             "accuracy": {
                 "weights": self._weights(_parts(cell.system), cell.seed),
                 "seconds": self.options.accuracy_seconds,
@@ -168,6 +168,13 @@ class Runner:
             "latency": {**timing, "systems": timed},
         }
         return {**common, **own[cell.kind]}
+
+    def _variant(self, cell: Cell) -> dict[str, Any]:
+        """Return what a variant changes: its record stands beside those of the preset itself."""
+        if cell.system not in systems or not systems[cell.system].variant:
+            return {}
+        changed = changes(self.workshop.config, self.workshop.settings(cell.system))
+        return {"changed": changed, "train_share": systems[cell.system].train_share}
 
     def _weights(self, parts: Sequence[str], seed: int) -> list[str | None]:
         """Return the hash of each part's best weights, None where it is not trained here."""

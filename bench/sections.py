@@ -45,9 +45,12 @@ class View:
 
     @property
     def rows(self) -> list[str]:
-        """Systems that anything but training is known of, in the order of their registration."""
+        """Systems that anything but training is known of, in the order of their registration.
+
+        Variants are left out: they are rows of the ablation alone.
+        """
         known = {r.cell.system for r in self.records if r.cell.kind != "train"}
-        return [name for name in systems if name in known]
+        return [name for name in systems if name in known and not systems[name].variant]
 
     @property
     def newest(self) -> Record:

@@ -13,6 +13,7 @@ import pytest
 
 from bench.records import read
 from bench.reproduce import Options, check, chosen_preset, listing, plan
+from bench.tables import tables
 from cookie.errors import UserError
 
 
@@ -72,9 +73,9 @@ def test_listing_names_everything() -> None:
 
 
 def test_all_tables_share_their_cells() -> None:
-    both = plan(Options(all=True))
-    assert set(plan(Options(table="1"))) | set(plan(Options(table="2"))) == set(both)
-    assert len(both) == len(set(both))
+    every = plan(Options(all=True))
+    assert set().union(*(plan(Options(table=number)) for number in tables)) == set(every)
+    assert len(every) == len(set(every))
 
 
 @pytest.mark.parametrize(
