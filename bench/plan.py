@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import systems
 
-ORDER: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
+ORDER: tuple[Kind, ...] = ("train", "accuracy", "images", "texts", "efficiency", "latency")
 
 
 def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -> list[Cell]:
@@ -29,7 +29,7 @@ def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell
         parts = [part for row in rows for part in systems[row].parts]
         return [Cell("train", part, seed) for seed in seeds for part in parts]
     having = [row for row in rows if kind in systems[row].kinds]
-    if kind == "accuracy":
+    if kind in ("accuracy", "images", "texts"):
         return [Cell(kind, row, seed) for seed in seeds for row in having]
     if kind == "efficiency":
         return [Cell(kind, row, seeds[0]) for row in having]

@@ -20,7 +20,7 @@ from cookie.errors import DataError
 from cookie.files import replacing
 
 SCHEMA = 1
-Kind = Literal["train", "accuracy", "efficiency", "latency"]
+Kind = Literal["train", "accuracy", "images", "texts", "efficiency", "latency"]
 EVERY_SYSTEM = "all"
 """System name of a cell that measures all systems of a table together."""
 

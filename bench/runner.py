@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from bench.cells import accuracy, efficiency, latency, train
+from bench.cells import accuracy, efficiency, images, latency, texts, train
 from bench.environment import machine_state
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
 from bench.systems import SHORTLIST, changes, systems
@@ -61,6 +61,8 @@ class CellRunner(Protocol):
 RUNNERS: Mapping[Kind, CellRunner] = {
     "train": train.run,
     "accuracy": accuracy.run,
+    "images": images.run,
+    "texts": texts.run,
     "efficiency": efficiency.run,
     "latency": latency.run,
 }
@@ -164,6 +166,8 @@ class Runner:
                 "sample_seed": 0,
                 "shortlist": SHORTLIST,
             },
+            "images": {"weights": self._weights(_parts(cell.system), cell.seed), "k": images.K},
+            "texts": {"weights": self._weights(_parts(cell.system), cell.seed)},
             "efficiency": timing,
             "latency": {**timing, "systems": timed},
         }

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Family = Literal["floor", "dual", "pair", "two-stage"]
 Builder = Callable[["Config", int], "nn.Module"]
 Settings = Callable[["Config"], "Config"]
+UNIMODAL: tuple[Kind, ...] = ("images", "texts")
+"""Cells that only exist for two encoders: what one of them finds without the other."""
 SHORTLIST = 16
 """Candidates that the two-stage system re-ranks, as in the published re-ranker LoopITR."""
 
@@ -128,7 +130,15 @@ register(
     )
 )
 register(
-    System("dual_stream", "dual-stream", "dual", "o", _dual_stream, parts=("dual_stream",)),
+    System(
+        name="dual_stream",
+        label="dual-stream",
+        family="dual",
+        marker="o",
+        build=_dual_stream,
+        parts=("dual_stream",),
+        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency"),
+    )
 )
 register(
     System(
@@ -138,11 +148,21 @@ register(
         marker="v",
         build=_dual_stream_triplet,
         parts=("dual_stream_triplet",),
-        kinds=("train", "accuracy"),
+        kinds=("train", "accuracy", *UNIMODAL),
         note="Same architecture as the dual-stream, so the same speed; not measured twice.",
     )
 )
-register(System("cookie", "COOKIE", "dual", "*", _cookie, parts=("cookie",)))
+register(
+    System(
+        name="cookie",
+        label="COOKIE",
+        family="dual",
+        marker="*",
+        build=_cookie,
+        parts=("cookie",),
+        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency"),
+    )
+)
 register(
     System(
         name="single_stream",

@@ -156,6 +156,11 @@ class Workshop:
         limit = self.setup.limit
         return corpus if limit is None else FirstImages(corpus, limit)
 
+    def text_batch(self, sentences: Sequence[str]) -> TextBatch:
+        """Return any sentences as a model reads captions, on the device."""
+        ids, mask = self.tokenizer.encode(sentences, self.config.text.max_tokens)
+        return TextBatch(ids, mask).to(self.device)
+
     def untrained(self, system: str, seed: int) -> nn.Module:
         """Return the system as it is before training, the same for the same seed."""
         build = systems[system].build
