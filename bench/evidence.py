@@ -70,6 +70,7 @@ class Difference:
     Attributes:
         low, high: 95 % paired bootstrap interval.
         p_value: two-sided, of no difference.
+        standard_error: of the difference, by the same bootstrap.
         first, second: the RSUMs on the common queries.
         queries: number of common queries by direction.
     """
@@ -79,6 +80,7 @@ class Difference:
     low: float
     high: float
     p_value: float
+    standard_error: float
     queries: Mapping[str, int]
 
     @property
@@ -145,9 +147,14 @@ def compare(first: Evidence, second: Evidence) -> Difference:
     one, two = _resampled_rsums(pair)
     differences = one - two
     low, high = np.percentile(differences, [2.5, 97.5])
-    counts = {name: len(answers.queries) for name, answers in pair[0].answers.items()}
     return Difference(
-        pair[0].rsum, pair[1].rsum, float(low), float(high), _p_value(differences), counts
+        first=pair[0].rsum,
+        second=pair[1].rsum,
+        low=float(low),
+        high=float(high),
+        p_value=_p_value(differences),
+        standard_error=float(differences.std(ddof=1)),
+        queries={name: len(answers.queries) for name, answers in pair[0].answers.items()},
     )
 
 

@@ -10,6 +10,8 @@ from bench.systems import systems
 ORDER: tuple[Kind, ...] = (
     "train",
     "accuracy",
+    "images",
+    "texts",
     "efficiency",
     "latency",
     "growth",
@@ -40,7 +42,7 @@ def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell
         parts = [part for row in rows for part in systems[row].parts]
         return [Cell("train", part, seed) for seed in seeds for part in parts]
     having = [row for row in rows if kind in systems[row].kinds]
-    if kind == "accuracy":
+    if kind in ("accuracy", "images", "texts"):
         return [Cell(kind, row, seed) for seed in seeds for row in having]
     if kind in ("efficiency", "cost"):
         return [Cell(kind, row, seeds[0]) for row in having]

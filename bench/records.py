@@ -23,6 +23,8 @@ SCHEMA = 1
 Kind = Literal[
     "train",
     "accuracy",
+    "images",
+    "texts",
     "efficiency",
     "latency",
     "growth",

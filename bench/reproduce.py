@@ -129,8 +129,12 @@ def chosen_preset(options: Options) -> str:
 
 
 def plan(options: Options) -> list[Cell]:
-    """Return the cells of all tables asked for."""
-    return merge([tables[n].cells(options.seeds, options.variants) for n in wanted(options)])
+    """Return the cells of all tables asked for, as far as the preset has them."""
+    from bench.systems import suits
+
+    config = preset(chosen_preset(options))
+    found = merge([tables[n].cells(options.seeds, options.variants) for n in wanted(options)])
+    return [cell for cell in found if suits(cell.system, config)]
 
 
 def reproduce(options: Options) -> None:

@@ -19,16 +19,18 @@ from bench.cells import (
     cost,
     efficiency,
     growth,
+    images,
     latency,
     shortlist_speed,
     shortlists,
+    texts,
     train,
 )
 from bench.effort import growth_effort_of
 from bench.environment import machine_state
 from bench.plan import GROWING
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
-from bench.systems import SHORTLIST, systems
+from bench.systems import SHORTLIST, changes, systems
 from bench.workshop import Workshop
 from cookie.errors import UserError
 from cookie.files import home
@@ -72,6 +74,8 @@ class CellRunner(Protocol):
 RUNNERS: Mapping[Kind, CellRunner] = {
     "train": train.run,
     "accuracy": accuracy.run,
+    "images": images.run,
+    "texts": texts.run,
     "efficiency": efficiency.run,
     "latency": latency.run,
     "growth": growth.run,
@@ -172,13 +176,15 @@ class Runner:
             "effort": self.workshop.effort.to_dict(),
         }
         own: Mapping[Kind, Mapping[str, Any]] = {
-            "train": {"weights": self._weights((cell.system,), cell.seed)},
+            "train": {"weights": self._weights((cell.system,), cell.seed)} | self._variant(cell),
             "accuracy": {
                 "weights": self._weights(_parts(cell.system), cell.seed),
                 "seconds": self.options.accuracy_seconds,
                 "sample_seed": 0,
                 "shortlist": SHORTLIST,
             },
+            "images": {"weights": self._weights(_parts(cell.system), cell.seed), "k": images.K},
+            "texts": {"weights": self._weights(_parts(cell.system), cell.seed)},
             "efficiency": timing,
             "latency": {**timing, "systems": timed},
             "growth": {
@@ -204,6 +210,13 @@ class Runner:
             },
         }
         return {**common, **own[cell.kind]}
+
+    def _variant(self, cell: Cell) -> dict[str, Any]:
+        """Return what a variant changes: its record stands beside those of the preset itself."""
+        if cell.system not in systems or not systems[cell.system].variant:
+            return {}
+        changed = changes(self.workshop.config, self.workshop.settings(cell.system))
+        return {"changed": changed, "train_share": systems[cell.system].train_share}
 
     def _weights(self, parts: Sequence[str], seed: int) -> list[str | None]:
         """Return the hash of each part's best weights, None where it is not trained here."""

@@ -45,10 +45,13 @@ class View:
 
     @property
     def rows(self) -> list[str]:
-        """Systems whose accuracy or speed is known, in the order of their registration."""
+        """Systems whose accuracy or speed is known, in the order of their registration.
+
+        Variants are left out: they are rows of the ablation alone.
+        """
         kinds = ("accuracy", "efficiency")
         known = {r.cell.system for r in self.records if r.cell.kind in kinds}
-        return [name for name in systems if name in known]
+        return [name for name in systems if name in known and not systems[name].variant]
 
     @property
     def newest(self) -> Record:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.records import Kind
 from cookie.registry import Registry
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 
 Family = Literal["floor", "dual", "pair", "two-stage"]
 Builder = Callable[["Config", int], "nn.Module"]
+Settings = Callable[["Config"], "Config"]
+UNIMODAL: tuple[Kind, ...] = ("images", "texts")
+"""Cells that only exist for two encoders: what one of them finds without the other."""
 SHORTLIST = 16
 """Candidates that the two-stage system re-ranks, as in the published re-ranker LoopITR."""
+
+
+def unchanged(config: Config) -> Config:
+    """Return the preset's settings as they are."""
+    return config
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +44,49 @@ class System:
         kinds: the kinds of cells that exist for it.
         cached: whether what depends on one modality is computed once; the naive loop does not.
         note: footnote for its rows, or "".
+        settings: the preset's settings to this system's; only a variant changes any.
+        variant: whether it only exists to be compared in the ablation.
+        train_share: of the training images, the first ones, that it is trained on.
+        pretrained_text: whether it only exists where the preset's text encoder is pretrained.
     """
 
     name: str
     label: str
     family: Family
-    marker: str
+    marker: str = ""
     build: Builder | None = None
     parts: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
     cached: bool = True
     note: str = ""
+    settings: Settings = unchanged
+    variant: bool = False
+    train_share: float = 1.0
+    pretrained_text: bool = False
+
+    def suits(self, config: Config) -> bool:
+        """Whether the system exists under a preset's settings."""
+        return config.text.weights != "none" or not self.pretrained_text
+
+
+def changes(preset: Config, config: Config) -> dict[str, Any]:
+    """Return ``part.field`` -> value of every setting in which ``config`` is not ``preset``."""
+    before, after = preset.to_dict(), config.to_dict()
+    parts = {name: value for name, value in after.items() if isinstance(value, dict)}
+    return {
+        f"{part}.{name}": value
+        for part, fields in parts.items()
+        for name, value in fields.items()
+        if value != before[part][name]
+    }
 
 
 systems: Registry[System] = Registry("system")
+
+
+def suits(name: str, config: Config) -> bool:
+    """Whether cells of the system, or of all systems, exist under a preset's settings."""
+    return name not in systems or systems[name].suits(config)
 
 
 def register(system: System) -> System:
@@ -93,7 +130,15 @@ register(
     )
 )
 register(
-    System("dual_stream", "dual-stream", "dual", "o", _dual_stream, parts=("dual_stream",)),
+    System(
+        name="dual_stream",
+        label="dual-stream",
+        family="dual",
+        marker="o",
+        build=_dual_stream,
+        parts=("dual_stream",),
+        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency"),
+    )
 )
 register(
     System(
@@ -103,11 +148,21 @@ register(
         marker="v",
         build=_dual_stream_triplet,
         parts=("dual_stream_triplet",),
-        kinds=("train", "accuracy"),
+        kinds=("train", "accuracy", *UNIMODAL),
         note="Same architecture as the dual-stream, so the same speed; not measured twice.",
     )
 )
-register(System("cookie", "COOKIE", "dual", "*", _cookie, parts=("cookie",)))
+register(
+    System(
+        name="cookie",
+        label="COOKIE",
+        family="dual",
+        marker="*",
+        build=_cookie,
+        parts=("cookie",),
+        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency"),
+    )
+)
 register(
     System(
         name="single_stream",
@@ -116,9 +171,9 @@ register(
         marker="s",
         build=_single_stream,
         parts=("single_stream",),
-        note="A pair's score is the logit of the joint layers plus a multiple, chosen on validation,"
-        " of that of the contrastive loss on their inputs, which also finds the hard negatives of "
-        "training.",
+        note="A pair's score is the logit of the joint layers plus a multiple (chosen on "
+        "validation) of the logit of the contrastive loss on their inputs, which also finds the "
+        "hard negatives of training.",
     )
 )
 register(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class Workshop:
         self.effort = effort_of(setup.preset)
         self.precision: Precision = self.config.train.precision
         self.cache = home() / "cache"
-        self._corpora: dict[int | None, dict[str, Corpus]] = {}
+        self._corpora: dict[Hashable, dict[str, Corpus]] = {}
 
     @cached_property
     def section(self) -> Section:
@@ -103,19 +103,39 @@ class Workshop:
         """The tokenizer that the preset asks for."""
         return tokenizer_for(self.config.text, self.dataset.split("train").captions)
 
-    def corpora(self, text_layers: int | None = None) -> dict[str, Corpus]:
-        """Return the corpora for training and accuracy; cached features in the frozen regime."""
-        if text_layers not in self._corpora:
+    def corpora(
+        self, text_layers: int | None = None, view: TextView | None = None
+    ) -> dict[str, Corpus]:
+        """Return the corpora for training and accuracy; cached features in the frozen regime.
+
+        Args:
+            text_layers: depth of cached caption states; None is the whole text encoder.
+            view: second view of captions that has to be among the cached ones; None for the
+                preset's own.
+        """
+        augment = replace(self.config.augment, text=view or self.config.augment.text)
+        key = text_layers, augment.text == "delete"
+        if key not in self._corpora:
             made = build_corpora(
                 self.dataset,
-                self.config,
+                replace(self.config, augment=augment),
                 self.tokenizer,
                 device=self.device,
                 cache_dir=self.cache,
                 text_layers=text_layers,
             )
-            self._corpora[text_layers] = made | {"test": self._limited(made["test"])}
-        return self._corpora[text_layers]
+            self._corpora[key] = made | {"test": self._limited(made["test"])}
+        return self._corpora[key]
+
+    def training_split(self, system: str, module: nn.Module) -> Corpus:
+        """Return what ``system`` is trained on: all training images, or the first share of them."""
+        layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
+        corpus, share = self.corpora(layers, view)["train"], systems[system].train_share
+        return corpus if share == 1 else FirstImages(corpus, round(share * corpus.image_count))
+
+    def settings(self, system: str) -> Config:
+        """Return the settings that ``system`` is built and trained with."""
+        return systems[system].settings(self.config) if system in systems else self.config
 
     @cached_property
     def test_pixels(self) -> Corpus:
@@ -136,6 +156,11 @@ class Workshop:
         limit = self.setup.limit
         return corpus if limit is None else FirstImages(corpus, limit)
 
+    def text_batch(self, sentences: Sequence[str]) -> TextBatch:
+        """Return any sentences as a model reads captions, on the device."""
+        ids, mask = self.tokenizer.encode(sentences, self.config.text.max_tokens)
+        return TextBatch(ids, mask).to(self.device)
+
     def untrained(self, system: str, seed: int) -> nn.Module:
         """Return the system as it is before training, the same for the same seed."""
         build = systems[system].build
@@ -143,12 +168,12 @@ class Workshop:
             raise ValueError(f"{system} is made of trained systems and has no weights of its own")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return build(self.config, self.tokenizer.vocabulary_size)
+            return build(self.settings(system), self.tokenizer.vocabulary_size)
 
     def run_dir(self, system: str, seed: int) -> Path:
         """Return where the system is trained."""
         data = f"{self.dataset.name}-{self.dataset.sha256[:8]}"
-        recipe = f"{self.setup.preset}-{self.config.digest()}"
+        recipe = f"{self.setup.preset}-{self.settings(system).digest()}"
         return home() / "runs" / data / recipe / self.section.hardware / f"{system}-seed{seed}"
 
     def trained(self, system: str, seed: int) -> nn.Module:

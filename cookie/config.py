@@ -167,7 +167,7 @@ class AugmentConfig:
         color: strength of the color jitter, 0 for none (``scenes`` names colors).
         flip: probability of a horizontal flip (0 where captions say left and right).
         views: augmented views cached per training image and caption in the frozen regime.
-        text: how a caption's second view is made.
+        text: how a caption's second view is made; ``caption`` takes another of the same image.
         text_rate: fraction of words masked or deleted.
     """
 
@@ -175,7 +175,7 @@ class AugmentConfig:
     color: float = 0.0
     flip: float = 0.0
     views: int = 2
-    text: Literal["mask", "delete", "dropout"] = "mask"
+    text: Literal["mask", "delete", "dropout", "caption"] = "mask"
     text_rate: float = 0.15
 
 

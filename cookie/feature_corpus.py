@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cookie.data.augment import other_captions
 from cookie.data.dataset import Split
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
 
@@ -101,7 +102,9 @@ class FeatureCorpus:
     ) -> TextBatch:
         """Return states (B, L, C) float16, ids and mask of the captions at ``indices`` (B,)."""
         stored: Sequence[CaptionStates] = (self._clean,)
-        if generator is not None and view != "dropout":
+        if generator is not None and view == "caption":
+            indices = other_captions(indices, self.caption_image, generator)
+        elif generator is not None and view != "dropout":
             stored = self._views.get(view, ())
         if not stored:
             raise ValueError(f"no '{view}' views of the captions are cached for this split")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 IndexArray: TypeAlias = NDArray[np.int64]
-TextView: TypeAlias = Literal["mask", "delete", "dropout"]
+TextView: TypeAlias = Literal["mask", "delete", "dropout", "caption"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,9 @@ class Corpus(Protocol):
 
         With ``generator`` the captions are augmented as ``view`` says: ``mask`` replaces words by
         [MASK] (same length, so the original ids are the labels of a masked language model),
-        ``delete`` drops them, ``dropout`` leaves them (the model's own dropout makes the view).
+        ``delete`` drops them, ``dropout`` leaves them (the model's own dropout makes the view),
+        ``caption`` gives another caption of the same image, where it has one, as written: that is
+        supervision which the other views do without.
         """
         ...
 

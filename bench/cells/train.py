@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from torch import nn
 
+from baselines.equal_parameters import above_encoders
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
 from bench.systems import systems
@@ -30,8 +31,8 @@ def run(
     corpora = workshop.corpora(getattr(module, "text_layers", None))
     result = train(
         module,
-        corpora["train"],
-        workshop.config,
+        workshop.training_split(system, module),
+        workshop.settings(system),
         seed=seed,
         device=workshop.device,
         run_dir=workshop.run_dir(system, seed),
@@ -50,12 +51,13 @@ def run(
     return values, {}
 
 
-def parameters(module: nn.Module) -> dict[str, int]:
-    """Return how many parameters there are and how many of them learn."""
+def parameters(module: nn.Module) -> dict[str, int | None]:
+    """Return how many parameters there are, how many learn, how many are not in an encoder."""
     found = list(module.parameters())
     return {
         "parameters": sum(p.numel() for p in found),
         "trainable_parameters": sum(p.numel() for p in found if p.requires_grad),
+        "parameters_above_encoders": above_encoders(module),
     }
 
 

@@ -272,7 +272,7 @@ def _work(view: View, name: str) -> dict[str, Value]:
 
 def training_rows(view: View) -> list[dict[str, Value]]:
     """Return what training took, one row a trained system; several seeds are listed."""
-    names = [name for name in systems if view.of("train", name)]
+    names = [n for n in systems if view.of("train", n) and not systems[n].variant]
     return [_training_row(view, name) for name in names]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cookie.config import AugmentConfig
+from cookie.interfaces import IndexArray
 
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 """The NTSC color space: luma, and chroma as a plane."""
@@ -153,3 +155,24 @@ def delete_words(
     order = torch.argsort((~kept).to(torch.uint8), dim=1, stable=True)
     shorter = torch.gather(kept, 1, order)
     return torch.gather(ids, 1, order).masked_fill(~shorter, pad_id), shorter
+
+
+def other_captions(
+    indices: IndexArray, caption_image: IndexArray, generator: torch.Generator
+) -> IndexArray:
+    """Return, for each caption, another one of its image, drawn evenly; itself if it is alone.
+
+    Args:
+        indices: (B,) captions.
+        caption_image: (captions,) the image of each caption, ascending.
+        generator: drawn from where it lives.
+    """
+    owners = caption_image[indices]  # (B,)
+    first = np.searchsorted(caption_image, owners)
+    count = np.searchsorted(caption_image, owners, side="right") - first
+    draws = torch.rand(
+        len(indices), generator=generator, device=generator.device, dtype=torch.float64
+    )
+    step = 1 + (draws.cpu().numpy() * (count - 1)).astype(np.int64)
+    chosen: IndexArray = first + (indices - first + step) % count
+    return chosen

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from cookie.config import AugmentConfig
-from cookie.data.augment import ImageAugment, delete_words, mask_words
+from cookie.data.augment import ImageAugment, delete_words, mask_words, other_captions
 from cookie.data.dataset import Split
 from cookie.data.tokenizer import Tokenizer
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
@@ -53,7 +53,7 @@ class CaptionTokens:
         longest = int(self._lengths[indices].max(initial=2))
         rows = torch.from_numpy(np.ascontiguousarray(indices)).to(self._ids.device)
         ids, mask = self._ids[rows, :longest], self._mask[rows, :longest]
-        if generator is None or view == "dropout":
+        if generator is None or view in ("dropout", "caption"):
             return TextBatch(ids, mask)
         if view == "mask":
             mask_id = self._tokenizer.mask_id
@@ -124,6 +124,8 @@ class PixelCorpus:
         view: TextView = "mask",
     ) -> TextBatch:
         """Return the captions at ``indices`` (B,), as written or as an augmented ``view``."""
+        if view == "caption" and generator is not None:
+            indices = other_captions(indices, self.caption_image, generator)
         return self._tokens.batch(indices, generator, view)
 
 

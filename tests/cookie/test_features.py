@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cookie import features
 from cookie.config import AugmentConfig, Config, Regime, preset
-from cookie.data.augment import ImageAugment
+from cookie.data.augment import ImageAugment, other_captions
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, load_dataset
 from cookie.data.pixels import open_pixels
@@ -195,6 +195,11 @@ def test_dropout_views_are_the_captions_and_splits_without_views_say_so(
     indices = np.array([1, 2])
     view = corpora["train"].texts(indices, torch.Generator(), "dropout")
     assert torch.equal(view.ids, corpora["train"].texts(indices).ids)
+    other = corpora["train"].texts(indices, torch.Generator().manual_seed(0), "caption")
+    owners = corpora["train"].caption_image
+    chosen = other_captions(indices, owners, torch.Generator().manual_seed(0))
+    assert torch.equal(other.tokens, corpora["train"].texts(chosen).tokens)
+    assert (chosen != indices).all()
     with pytest.raises(ValueError, match="no 'mask' views"):
         corpora["test"].texts(indices, torch.Generator(), "mask")
 

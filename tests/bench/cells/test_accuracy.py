@@ -99,4 +99,8 @@ def test_validation_asks_the_same_queries_every_time() -> None:
 def test_parameters_that_learn_are_counted_apart() -> None:
     module = ToyEncoder()
     module.image.requires_grad_(requires_grad=False)
-    assert parameters(module) == {"parameters": 98 * 8, "trainable_parameters": 50 * 8}
+    assert parameters(module) == {
+        "parameters": 98 * 8,
+        "trainable_parameters": 50 * 8,
+        "parameters_above_encoders": None,
+    }

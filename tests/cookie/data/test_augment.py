@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from cookie.data.augment import (
     delete_words,
     jitter_color,
     mask_words,
+    other_captions,
 )
 
 CLS, SEP, PAD, MASK = 2, 3, 0, 4
@@ -278,3 +280,18 @@ def test_a_gpu_gives_the_same_views() -> None:
     ids, mask = batch([3, 9, 1])
     masked = mask_words(ids.cuda(), mask.cuda(), 0.5, MASK, generator())
     assert masked.cpu().equal(mask_words(ids, mask, 0.5, MASK, generator()))
+
+
+def test_another_caption_is_of_the_same_image_and_another_one():
+    caption_image = np.repeat(np.arange(5), [1, 2, 5, 1, 3])
+    indices = np.arange(len(caption_image))
+    counts = np.bincount(caption_image)[caption_image]
+    seen: list[set[int]] = [set() for _ in indices]
+    for seed in range(80):
+        generator = torch.Generator().manual_seed(seed)
+        found = other_captions(indices, caption_image, generator)
+        assert (caption_image[found] == caption_image).all()
+        assert ((found == indices) == (counts == 1)).all()
+        for known, caption in zip(seen, found.tolist(), strict=True):
+            known.add(caption)
+    assert [len(known) for known in seen] == np.maximum(counts - 1, 1).tolist()

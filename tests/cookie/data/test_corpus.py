@@ -8,7 +8,7 @@ import torch
 
 from cookie.config import AugmentConfig
 from cookie.data import corpus as module
-from cookie.data.augment import ImageAugment, delete_words, mask_words
+from cookie.data.augment import ImageAugment, delete_words, mask_words, other_captions
 from cookie.data.corpus import PixelCorpus
 from cookie.data.scenes import SceneCounts, generate_scenes
 from cookie.data.tokenizer import Tokenizer
@@ -83,6 +83,10 @@ def test_texts_with_a_generator_are_views() -> None:
     dropout = CORPUS.texts(INDICES, generator(), "dropout")
     assert dropout.ids.equal(ids)
     assert dropout.mask.equal(mask)
+    other = CORPUS.texts(INDICES, generator(), "caption")
+    chosen = other_captions(INDICES, CORPUS.caption_image, generator())
+    assert other.ids.equal(CORPUS.texts(chosen).ids)
+    assert (chosen != INDICES).any()
     assert not masked.ids.equal(ids)
 
 

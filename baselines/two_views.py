@@ -1,0 +1,23 @@
+"""The control for COOKIE's unimodal losses: the same second views, spent on the image-text loss."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cookie.interfaces import LossOutput
+from cookie.model import Cookie, weighted_sum
+from cookie.nn.losses import info_nce
+
+
+class TwoViews(Cookie):
+    """COOKIE that compares images with captions alone, in both of their views.
+
+    The second views cost what they cost COOKIE (a forward and a backward pass each) and add the
+    same augmentation; whatever COOKIE has ahead of this comes from comparing within a modality.
+    """
+
+    def _combine(self, images: tuple[Tensor, ...], texts: tuple[Tensor, ...]) -> LossOutput:
+        """Return the image-text loss, averaged over first and second views, (B, D) each."""
+        scale = self.temperature()
+        pairs = [info_nce(*pair, scale) for pair in zip(images, texts, strict=True)]
+        return weighted_sum({"image_text": sum(pairs[1:], pairs[0]) / len(pairs)}, self.loss)

@@ -1,0 +1,82 @@
+"""Two systems compared over all seeds that both have, and what could have been seen at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.evidence import Difference, compare, gather
+
+if TYPE_CHECKING:
+    from bench.measure.statistics import Interval
+    from bench.records import Record
+    from bench.sections import View
+
+POWER = 2.8
+"""Standard errors that a true difference needs to be found significant at 5 % (two-sided) four
+times in five: the normal quantiles of 0.975 and 0.8, 1.96 + 0.84 (Bloom, "Minimum Detectable
+Effects", Evaluation Review 19(5), 1995)."""
+WANTED_SEEDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """RSUM of one system minus another's.
+
+    Attributes:
+        difference: of the hits averaged over seeds, with its bootstrap over images.
+        seeds: that both have.
+        by_seed: mean of the seeds' differences with Student's interval; None for one seed.
+    """
+
+    difference: Difference
+    seeds: tuple[int, ...]
+    by_seed: Interval | None
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where both intervals, over images and over seeds, leave out 0; else 0."""
+        found = self.difference
+        if not found.significant or (self.by_seed and not self.by_seed.excludes(0.0)):
+            return 0
+        return 1 if found.value > 0 else -1
+
+    @property
+    def detectable(self) -> float:
+        """Smallest true difference that this many images and seeds would have shown.
+
+        :data:`POWER` times the standard error, to which images and seeds contribute; with one
+        seed only the images do, and the truth is larger.
+        """
+        images, seeds = self.difference.standard_error, self._seed_error()
+        return POWER * float((images**2 + seeds**2) ** 0.5)
+
+    def _seed_error(self) -> float:
+        if self.by_seed is None:
+            return 0.0
+        from scipy import stats
+
+        quantile = float(stats.t.ppf(0.975, len(self.seeds) - 1))
+        return (self.by_seed.high - self.by_seed.estimate) / quantile
+
+
+def contrast(view: View, first: str, second: str) -> Contrast | None:
+    """Return how ``first`` differs from ``second``; None where they share no seed."""
+    ones, twos = _by_seed(view, first), _by_seed(view, second)
+    seeds = tuple(sorted(ones.keys() & twos.keys()))
+    if not seeds:
+        return None
+    pooled = compare(gather([ones[s] for s in seeds]), gather([twos[s] for s in seeds]))
+    return Contrast(pooled, seeds, _spread([(ones[s], twos[s]) for s in seeds]))
+
+
+def _by_seed(view: View, system: str) -> dict[int, Record]:
+    return {record.cell.seed: record for record in view.of("accuracy", system)}
+
+
+def _spread(pairs: list[tuple[Record, Record]]) -> Interval | None:
+    from bench.measure.statistics import seed_spread  # scipy takes a second to import
+
+    if len(pairs) < 2:
+        return None
+    return seed_spread([gather([one]).rsum - gather([two]).rsum for one, two in pairs])

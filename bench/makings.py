@@ -1,0 +1,107 @@
+"""How the variants of the ablation are built, and which of the preset's settings they change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bench.systems import Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cookie.config import Config
+    from cookie.interfaces import TextView
+
+FRESH_TEXT_LAYERS = 2
+"""Layers of a text encoder that starts from nothing: six would not learn in the same budget."""
+
+
+def unshared(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return COOKIE with a transformer a path."""
+    from baselines.unshared import Unshared
+
+    return Unshared(config, vocabulary_size)
+
+
+def own_norms(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return COOKIE with LayerNorms of each path's own."""
+    from baselines.unshared import OwnNorms
+
+    return OwnNorms(config, vocabulary_size)
+
+
+def token_stream(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return COOKIE without attention."""
+    from baselines.token_mlp import TokenStream
+
+    return TokenStream(config, vocabulary_size)
+
+
+def two_views(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return COOKIE that spends its second views on the image-text loss."""
+    from baselines.two_views import TwoViews
+
+    return TwoViews(config, vocabulary_size)
+
+
+def fresh_cookie(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return COOKIE with a text encoder that has seen no caption."""
+    from baselines.fresh_text import with_fresh_text
+    from cookie.model import Cookie
+
+    return with_fresh_text(Cookie(config, vocabulary_size), config, vocabulary_size)
+
+
+def fresh_dual_stream(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return the dual-stream with a text encoder that has seen no caption."""
+    from baselines.dual_stream import DualStream
+    from baselines.fresh_text import with_fresh_text
+
+    return with_fresh_text(DualStream(config, vocabulary_size), config, vocabulary_size)
+
+
+def unshared_size(config: Config) -> Config:
+    """Return settings at which two transformers are as large as the shared one."""
+    from baselines.equal_parameters import matched, two_transformers
+
+    return matched(config, two_transformers)
+
+
+def token_mlp_size(config: Config) -> Config:
+    """Return settings at which the token MLP is as large as the shared transformer."""
+    from baselines.equal_parameters import matched
+    from baselines.token_mlp import TokenMLP
+
+    return matched(config, TokenMLP)
+
+
+def losses(*, image_image: bool = False, text_text: bool = False) -> Settings:
+    """Return settings with the preset's weights for the losses named, 0 for the other."""
+
+    def chosen(config: Config) -> Config:
+        ours = image_image * config.loss.image_image, text_text * config.loss.text_text
+        return replace(config, loss=replace(config.loss, image_image=ours[0], text_text=ours[1]))
+
+    return chosen
+
+
+def layers(layers: int) -> Settings:
+    """Return settings of another depth."""
+    return lambda config: replace(config, head=replace(config.head, layers=layers))
+
+
+def text_view(view: TextView) -> Settings:
+    """Return settings that make a caption's second view another way."""
+    return lambda config: replace(config, augment=replace(config.augment, text=view))
+
+
+def fresh_text(config: Config) -> Config:
+    """Return settings of a smaller text encoder without weights."""
+    text = replace(config.text, weights="none", layers=FRESH_TEXT_LAYERS)
+    return replace(config, text=text)
+
+
+def then(first: Settings, second: Settings) -> Settings:
+    """Return settings that are changed twice."""
+    return lambda config: second(first(config))

@@ -1,0 +1,197 @@
+"""Table 4: text matching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.layout import Column, Footnotes, Missing, Value, fixed, markdown_table
+from bench.plan import cells_of
+from bench.records import Cell
+from bench.sentence_sets import SETS
+from bench.systems import systems
+from bench.tables import Block, Table, register
+from bench.unimodal import Claim, improvement, improves, measure
+
+if TYPE_CHECKING:
+    from bench.records import Record
+    from bench.sections import View
+
+ROWS = ("dual_stream", "dual_stream_triplet", "cookie")
+REFERENCE = "dual_stream"
+CLAIM = Claim(
+    "C5 (text matching improves)", 3.9, "texts", "captions", "map_r", "mAP@R of same-image captions"
+)
+CLIPSCORE = {"expert": 51.2, "crowd": 34.4}
+"""CLIPScore with CLIP ViT-B/32 (Hessel et al., EMNLP 2021): tau-c and tau-b, times 100."""
+SYSTEM = Column("system", "system", align="left")
+CAPTIONS = (
+    SYSTEM,
+    *(Column(f"r{k}", f"R@{k}", fixed(1)) for k in (1, 5, 10)),
+    Column("map_r_text", "mAP@R (95 % interval)"),
+    Column("improvement_text", "mAP@R against dual-stream"),
+    Column("queries", "queries"),
+    Column("seeds", "seeds"),
+)
+SENTENCES = (
+    SYSTEM,
+    *(Column(f"{name}_text", found.label) for name, found in SETS.items()),
+    Column("mrpc_accuracy", "MRPC accuracy", fixed(1)),
+    Column("mrpc_f1", "MRPC F1", fixed(1)),
+)
+JUDGMENTS = (
+    SYSTEM,
+    Column("expert", "Flickr8k-Expert τ_c, measured", fixed(1)),
+    Column("expert_published", "CLIPScore's τ_c, published", fixed(1)),
+    Column("crowd", "Flickr8k-CF τ_b, measured", fixed(1)),
+    Column("crowd_published", "CLIPScore's τ_b, published", fixed(1)),
+)
+
+
+def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
+    """Return the cells that the table needs."""
+    del variants
+    return cells_of(ROWS, seeds, ("train", "texts"))
+
+
+def has_rows(view: View) -> bool:
+    """Whether text matching was measured."""
+    return any(record.cell.kind == "texts" for record in view.records)
+
+
+def block(view: View) -> Block:
+    """Lay out one section: captions, sentence pairs, human judgments."""
+    footnotes = Footnotes()
+    rows = [_row(view, name) for name in view.rows if view.of("texts", name)]
+    parts = [
+        "#### Captions of the same image among all test captions",
+        markdown_table(CAPTIONS, rows, footnotes),
+        "#### Rated sentence pairs (Spearman x 100, standard error) and paraphrases",
+        markdown_table(SENTENCES, rows, footnotes),
+        "#### Agreement with people on image and caption (Kendall x 100)",
+        markdown_table(JUDGMENTS, rows, footnotes),
+        "\n".join(footnotes.lines()),
+    ]
+    plain = [{k: v for k, v in row.items() if not k.endswith("_text")} for row in rows]
+    return Block("\n\n".join(parts), plain, [improves(view, CLAIM).sentence])
+
+
+def _row(view: View, name: str) -> dict[str, Value]:
+    records = view.of("texts", name)
+    values = [record.values for record in records]
+    return {
+        "system": systems[name].label,
+        **_captions(view, name, records),
+        **_sentences(values),
+        **_mrpc(values),
+        **_judgments(values),
+    }
+
+
+def _captions(view: View, name: str, records: Sequence[Record]) -> dict[str, Value]:
+    found = measure(records, "captions", "map_r")
+    if found is None:
+        missing = Missing("No caption has another one of the same image.")
+        return {column.key: missing for column in CAPTIONS[1:]}
+    low, high = found.interval
+    recalls = {f"r{k}": measure(records, "captions", f"r{k}") for k in (1, 5, 10)}
+    return {
+        **{key: item.mean for key, item in recalls.items() if item is not None},
+        "map_r": found.mean,
+        "map_r_low": low,
+        "map_r_high": high,
+        "map_r_text": f"{found.mean:.1f} ({low:.1f} to {high:.1f})",
+        **_improvement(view, name),
+        "queries": len(found.values),
+        "seeds": found.seeds,
+    }
+
+
+def _improvement(view: View, name: str) -> dict[str, Value]:
+    keys = ("improvement", "improvement_low", "improvement_high", "improvement_text")
+    pair = [measure(view.of("texts", n), "captions", "map_r") for n in (name, REFERENCE)]
+    if name == REFERENCE:
+        return dict.fromkeys(keys, Missing("The dual-stream is what the others are compared with."))
+    found = improvement(pair[0], pair[1]) if pair[0] and pair[1] else None
+    if found is None:
+        return dict.fromkeys(keys, Missing("The dual-stream is not measured in this section yet."))
+    return dict(zip(keys, (found.percent, found.low, found.high, str(found)), strict=True))
+
+
+def _mean(
+    values: Sequence[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> dict[str, float] | Missing:
+    """Return a part's numbers averaged over seeds, or why there are none."""
+    parts = [read(value) for value in values]
+    reasons = [part["reason"] for part in parts if "reason" in part]
+    if reasons:
+        return Missing(reasons[0])
+    return {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
+
+
+def _sentences(values: Sequence[Mapping[str, Any]]) -> dict[str, Value]:
+    row: dict[str, Value] = {}
+    for name in SETS:
+        found = _mean(values, lambda value, name=name: value["sentences"][name])  # type: ignore[misc]
+        if isinstance(found, Missing):
+            row |= {name: found, f"{name}_error": found, f"{name}_text": found}
+            continue
+        rho, error = found["spearman"], found["standard_error"]
+        row |= {name: rho, f"{name}_error": error, f"{name}_text": f"{rho:.1f} ± {error:.1f}"}
+    return row
+
+
+def _mrpc(values: Sequence[Mapping[str, Any]]) -> dict[str, Value]:
+    found = _mean(values, lambda value: value["mrpc"])
+    if isinstance(found, Missing):
+        return {"mrpc_accuracy": found, "mrpc_f1": found}
+    return {"mrpc_accuracy": found["accuracy"], "mrpc_f1": found["f1"]}
+
+
+def _judgments(values: Sequence[Mapping[str, Any]]) -> dict[str, Value]:
+    found = _mean(values, lambda value: value["judgments"])
+    measured = dict.fromkeys(CLIPSCORE, found) if isinstance(found, Missing) else found
+    return {**measured, **{f"{name}_published": tau for name, tau in CLIPSCORE.items()}}
+
+
+def plot(views: Sequence[View]) -> None:
+    """Return no plot: the intervals are in the table."""
+    del views
+
+
+_TAIL = """## Sources
+
+Sentence sets are the test parts: SICK (Marelli et al., 2014), STS-B (Cer et al., 2017), the images
+parts of SemEval STS 2014 and 2015, CxC caption pairs that resolve to COCO val2017 captions (Parekh
+et al., 2021), MRPC (Dolan and Brockett, 2005) with the threshold that is most accurate on its
+training part. Standard errors are those of Spearman's correlation over pairs (Fieller, Hartley and
+Pearson, 1957). SICK's sentences are in part made from captions of Flickr8k, whose training split a
+model may have seen. Human judgments follow CLIPScore (Hessel et al., EMNLP 2021), whose figures are
+CLIP ViT-B/32's: another model on other data, quoted and not measured."""
+
+
+def tail() -> str:
+    """Return where the sets come from."""
+    return _TAIL
+
+
+register(
+    Table(
+        number="4",
+        title="Text matching",
+        cells=cells,
+        has_rows=has_rows,
+        block=block,
+        plot=plot,
+        tail=tail,
+        columns=(
+            "**R@K, mAP@R** (table 4): percent of captions that find another one of their image "
+            "among the first K; mean average precision at R, the number of such captions "
+            "(Musgrave et al. 2020), with a bootstrap over images.",
+            "**SICK ... CxC**: Spearman's correlation of cosine and rating; **MRPC**: paraphrase "
+            "or not; **τ**: Kendall's correlation of image-caption cosine and human rating.",
+        ),
+    )
+)

@@ -1,0 +1,228 @@
+"""The rows of the ablation: each differs from its own control in one thing, which is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench import makings
+from bench.systems import Builder, Settings, System, register, systems, unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One row of the ablation.
+
+    Attributes:
+        name: of the system. label: in the table.
+        change: in what it differs from its control.
+        control: the row that it differs from in this one thing; "" for where the chain begins.
+        core: whether the claim needs it; the others are asked for with ``--variants``.
+        build: of a system that exists for the ablation alone; None for one that all tables show.
+        settings: the preset's settings to the row's.
+        note: footnote, or "".
+        system: further fields of the :class:`bench.systems.System`.
+    """
+
+    name: str
+    label: str
+    change: str
+    control: str = ""
+    core: bool = False
+    build: Builder | None = None
+    settings: Settings = unchanged
+    note: str = ""
+    system: tuple[tuple[str, Any], ...] = ()
+
+
+_COOKIE = systems["cookie"].build
+_IMAGE_TEXT = makings.losses()
+_PRETRAINED = (("pretrained_text", True),)
+_FRESH = (
+    f"The text encoder has {makings.FRESH_TEXT_LAYERS} layers, starts from random weights and "
+    "learns; it has seen no caption but those of the training split."
+)
+_COPIES = "Both transformers start from the same weights, those of the shared one."
+_SIZE = "The perceptron's width is chosen so that the parameters above the encoders are COOKIE's."
+_SUPERVISION = "Another caption of the same image is supervision that the other rows do without."
+_BUDGET = "The first images of the training split with their captions, for as many steps as all."
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant("dual_stream", "linear dual-stream", "image-text loss alone", core=True),
+    Variant(
+        "cookie_image_text",
+        "shared, image-text loss",
+        "+ shared transformer",
+        "dual_stream",
+        core=True,
+        build=_COOKIE,
+        settings=_IMAGE_TEXT,
+    ),
+    Variant(
+        "cookie_image_image",
+        "shared, + image-image loss",
+        "+ image-image loss",
+        "cookie_image_text",
+        build=_COOKIE,
+        settings=makings.losses(image_image=True),
+    ),
+    Variant(
+        "cookie_text_text",
+        "shared, + text-text loss",
+        "+ text-text loss",
+        "cookie_image_text",
+        build=_COOKIE,
+        settings=makings.losses(text_text=True),
+    ),
+    Variant("cookie", "COOKIE: shared, all three", "+ both losses", "cookie_image_text", core=True),
+    Variant(
+        "two_views",
+        "shared, two-view image-text loss",
+        "second views for image-text",
+        "cookie",
+        core=True,
+        build=makings.two_views,
+        note="The image-text loss of first and second views, averaged: COOKIE's forward and "
+        "backward passes without a unimodal loss.",
+    ),
+    Variant(
+        "unshared",
+        "unshared, equal depth",
+        "a transformer a path",
+        "cookie",
+        core=True,
+        build=makings.unshared,
+        note=_COPIES,
+    ),
+    Variant(
+        "unshared_equal",
+        "unshared, equal parameters",
+        "a narrower transformer a path",
+        "cookie",
+        core=True,
+        build=makings.unshared,
+        settings=makings.unshared_size,
+        note=f"{_COPIES} {_SIZE}",
+    ),
+    Variant(
+        "token_mlp",
+        "shared token MLP, equal parameters",
+        "no attention",
+        "cookie",
+        core=True,
+        build=makings.token_stream,
+        settings=makings.token_mlp_size,
+        note=_SIZE,
+    ),
+    Variant(
+        "unshared_image_text",
+        "unshared, equal depth, image-text loss",
+        "a transformer a path",
+        "cookie_image_text",
+        build=makings.unshared,
+        settings=_IMAGE_TEXT,
+        note=_COPIES,
+    ),
+    Variant(
+        "token_mlp_image_text",
+        "shared token MLP, image-text loss",
+        "no attention",
+        "cookie_image_text",
+        build=makings.token_stream,
+        settings=makings.then(makings.token_mlp_size, _IMAGE_TEXT),
+        note=_SIZE,
+    ),
+    Variant(
+        "own_norms",
+        "shared, LayerNorms a path",
+        "own LayerNorms",
+        "cookie",
+        build=makings.own_norms,
+    ),
+    *(
+        Variant(
+            f"cookie_depth_{depth}",
+            f"shared, {depth} layers",
+            f"{depth} layers",
+            "cookie",
+            build=_COOKIE,
+            settings=makings.layers(depth),
+        )
+        for depth in (2, 4)
+    ),
+    Variant(
+        "cookie_delete",
+        "shared, captions with words deleted",
+        "words deleted, not masked",
+        "cookie",
+        build=_COOKIE,
+        settings=makings.text_view("delete"),
+    ),
+    Variant(
+        "cookie_caption",
+        "shared, another caption as view",
+        "another caption, not masked words",
+        "cookie",
+        build=_COOKIE,
+        settings=makings.text_view("caption"),
+        note=_SUPERVISION,
+    ),
+    Variant(
+        "dual_stream_fresh_text",
+        "linear dual-stream, fresh text encoder",
+        "fresh text encoder",
+        "dual_stream",
+        build=makings.fresh_dual_stream,
+        settings=makings.fresh_text,
+        note=_FRESH,
+        system=_PRETRAINED,
+    ),
+    Variant(
+        "cookie_fresh_text",
+        "COOKIE, fresh text encoder",
+        "COOKIE in place of the dual-stream",
+        "dual_stream_fresh_text",
+        build=makings.fresh_cookie,
+        settings=makings.fresh_text,
+        note=_FRESH,
+        system=_PRETRAINED,
+    ),
+    *(
+        Variant(
+            f"{name}_{part}",
+            f"{label}, {share:.0%} of the pairs",
+            change,
+            control,
+            build=build,
+            note=_BUDGET,
+            system=(("train_share", share),),
+        )
+        for part, share in (("half", 0.5), ("quarter", 0.25))
+        for name, label, change, control, build in (
+            ("cookie", "COOKIE", f"{share:.0%} of the pairs", "cookie", _COOKIE),
+            ("unshared", "unshared", "a transformer a path", f"cookie_{part}", makings.unshared),
+        )
+    ),
+)
+
+
+def _register(variant: Variant) -> None:
+    register(
+        System(
+            name=variant.name,
+            label=variant.label,
+            family="dual",
+            build=variant.build,
+            parts=(variant.name,),
+            kinds=("train", "accuracy"),
+            note=variant.note,
+            settings=variant.settings,
+            variant=True,
+            **dict(variant.system),
+        )
+    )
+
+
+for _variant in VARIANTS:
+    if _variant.build is not None:
+        _register(_variant)

@@ -1,0 +1,102 @@
+"""A difference is over images and over seeds, and says what it could have seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.contrasts import POWER, contrast
+from bench.records import Record
+from bench.sections import View, views
+from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, uniform
+
+
+def view(*records: Record) -> View:
+    (only,) = views(records)
+    return only
+
+
+def scattered(system: str, seed: int, rate: float, draw: int) -> Record:
+    """Return accuracy in which each image is found with probability ``rate``."""
+    found = np.random.default_rng(draw).random(IMAGES) < rate
+    ranks = np.where(found, 0, 99)
+    return accuracy(system, ranks.tolist(), ranks[np.arange(CAPTIONS) // 2].tolist(), seed=seed)
+
+
+def test_only_seeds_that_both_have_are_compared() -> None:
+    found = contrast(
+        view(
+            uniform("cookie", 30, seed=0),
+            uniform("cookie", 20, seed=1),
+            uniform("unshared", 10, seed=1),
+            uniform("unshared", 0, seed=2),
+        ),
+        "cookie",
+        "unshared",
+    )
+    assert found is not None
+    assert found.seeds == (1,)
+    assert found.difference.value == pytest.approx(600 * 10 / 40)
+    assert contrast(view(uniform("cookie", 3)), "cookie", "unshared") is None
+
+
+def test_seeds_are_averaged_and_their_spread_is_students() -> None:
+    records = [uniform("cookie", good, seed=s) for s, good in enumerate((20, 24, 28))]
+    records += [uniform("unshared", good, seed=s) for s, good in enumerate((19, 20, 21))]
+    found = contrast(view(*records), "cookie", "unshared")
+    assert found is not None
+    differences = 600 / 40 * np.array([1.0, 4.0, 7.0])
+    assert found.difference.value == pytest.approx(differences.mean())
+    oracle = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
+    assert found.by_seed is not None
+    assert (found.by_seed.low, found.by_seed.high) == pytest.approx(oracle)
+    images = found.difference.standard_error
+    total = np.hypot(images, stats.sem(differences))
+    assert found.detectable == pytest.approx(POWER * total)
+
+
+def test_a_difference_that_only_some_seeds_show_is_none() -> None:
+    clear = [uniform("cookie", 30, seed=s) for s in (0, 1)]
+    steady = [*clear, *(uniform("unshared", 10, seed=s) for s in (0, 1))]
+    wavering = [*clear, uniform("unshared", 5, seed=0), uniform("unshared", 28, seed=1)]
+    first = contrast(view(*steady), "cookie", "unshared")
+    second = contrast(view(*wavering), "cookie", "unshared")
+    assert first is not None
+    assert second is not None
+    assert first.sign == 1
+    assert second.difference.significant
+    assert second.sign == 0
+    backwards = contrast(view(*steady), "unshared", "cookie")
+    assert backwards is not None
+    assert backwards.sign == -1
+
+
+def test_power_is_the_two_quantiles() -> None:
+    assert pytest.approx(stats.norm.ppf(0.975) + stats.norm.ppf(0.8), abs=0.005) == POWER
+
+
+def test_the_standard_error_is_that_of_a_mean_of_paired_differences() -> None:
+    """All recalls of an image agree here, so RSUM is 600 times a mean over images."""
+    records = scattered("cookie", 0, 0.7, 1), scattered("unshared", 0, 0.4, 2)
+    found = contrast(view(*records), "cookie", "unshared")
+    assert found is not None
+    ranks = [np.array(record.samples["i2t"]["rank"]) for record in records]
+    gain = (ranks[0] == 0).astype(float) - (ranks[1] == 0)
+    expected = 600 * gain.std(ddof=0) / IMAGES**0.5
+    assert found.difference.standard_error == pytest.approx(expected, rel=0.05)
+
+
+def test_what_is_detectable_is_found_four_times_in_five() -> None:
+    """Simulated: a true difference of that size is significant in about 80 % of data sets."""
+    hits, runs = 0, 60
+    size = 0.0
+    for draw in range(runs):
+        records = scattered("cookie", 0, 0.65, 1000 + draw), scattered("unshared", 0, 0.35, draw)
+        found = contrast(view(*records), "cookie", "unshared")
+        assert found is not None
+        size += found.detectable / runs
+        hits += found.sign > 0
+    true = 600 * 0.3
+    assert size == pytest.approx(true, rel=0.1)  # 0.3 is just what 40 images can show
+    assert 0.65 < hits / runs < 0.93

@@ -1,0 +1,68 @@
+"""C6 is judged by the rows that lack the sharing, over several seeds."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench.records import Record
+from bench.sections import View, views
+from bench.sharing import BESIDE, DECIDING, sharing_aligns
+from bench.variants import VARIANTS
+from tests.bench.hand_made import uniform
+
+
+def section(good: dict[str, int], seeds: int) -> View:
+    records: list[Record] = [
+        uniform(name, count, seed=seed) for name, count in good.items() for seed in range(seeds)
+    ]
+    (only,) = views(records)
+    return only
+
+
+AHEAD = {"cookie": 30, "unshared": 10, "unshared_equal": 12, "token_mlp": 8}
+
+
+def test_names_are_rows_of_the_core() -> None:
+    core = {variant.name for variant in VARIANTS if variant.core}
+    assert core >= {*DECIDING, *BESIDE, "cookie"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome"),
+    [
+        ({}, "holds"),
+        ({"unshared": 30}, "undecided"),
+        ({"token_mlp": 30}, "undecided"),
+        ({"unshared_equal": 39}, "does not hold"),
+        ({"unshared": 39, "token_mlp": 30}, "does not hold"),
+    ],
+)
+def test_outcomes(changed: dict[str, int], outcome: str) -> None:
+    assert sharing_aligns(section(AHEAD | changed, 5)).outcome == outcome
+
+
+def test_one_seed_decides_nothing_and_says_so() -> None:
+    verdict = sharing_aligns(section(AHEAD, 1))
+    assert verdict.outcome == "undecided"
+    assert "one seed" in verdict.reason
+    assert "5 are wanted" in verdict.reason
+
+
+def test_few_seeds_are_named_and_enough_are_not() -> None:
+    assert sharing_aligns(section(AHEAD, 2)).reason.endswith("; 2 seeds, 5 are wanted.")
+    assert sharing_aligns(section(AHEAD, 5)).reason.endswith("; 5 seeds.")
+
+
+def test_the_sentence_holds_every_number() -> None:
+    beside = {"cookie_image_text": 20, "two_views": 29}
+    reason = sharing_aligns(section(AHEAD | beside, 2)).reason
+    found = re.findall(r" ([+-]\d+\.\d) \(", reason)
+    assert found == ["+300.0", "+270.0", "+330.0", "+150.0", "+15.0"]
+
+
+def test_missing_rows_are_named() -> None:
+    verdict = sharing_aligns(section({"cookie": 3, "unshared": 2}, 2))
+    assert verdict.outcome == "undecided"
+    assert "unshared_equal, token_mlp" in verdict.reason
