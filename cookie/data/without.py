@@ -30,7 +30,7 @@ class WithoutImages:
         if not len(self._kept):
             raise DataError("No training image can be read: get the images again.")
         self.caption_image: IndexArray = corpus.caption_image[self._kept]
-        self.captions: Sequence[str] = [corpus.captions[index] for index in self._kept]
+        self.captions: Sequence[str] = [corpus.captions[index] for index in self._kept.tolist()]
 
     @property
     def image_count(self) -> int:

@@ -103,6 +103,7 @@ def trainings(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
     return made
 
 
+@pytest.mark.timeout(1800)  # on a machine that has much else to do
 def test_killed_runs_end_with_the_bits_of_one_that_was_left_alone(
     trainings: Trainings, tmp_path: Path
 ):
