@@ -10,7 +10,7 @@ import pytest
 
 from bench.record_checks import check_records, config_digest, read_records
 from bench.records import Record
-from cookie.config import PRESETS, preset
+from cookie.presets import PRESETS, preset
 from tests.bench.hand_made import accuracy, efficiency, train, uniform, whole_section
 from tests.bench.test_report import stored
 

@@ -17,9 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cookie.data import shards as subject
+from cookie.data import shard_writer as subject
 from cookie.data.dataset import load_dataset
-from cookie.data.shards import Position, Sample, Shards, read_shard, samples_of, write_shards
+from cookie.data.shard_stream import Position, Shards
+from cookie.data.shard_writer import samples_of, write_shards
+from cookie.data.shards import Sample, read_shard
 from cookie.errors import DataError, UserError
 from tests.cookie.data.photographs import jpeg
 
