@@ -8,7 +8,6 @@ they are then. Six moments; ``COOKIE_BENCH=full`` takes twenty.
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import os
 import random
 import signal
@@ -25,10 +24,9 @@ from cookie.files import sha256
 from cookie.model import Cookie
 from cookie.training.journal import read_history
 from cookie.training.trainer import train
-from tests.cookie.training.peers import material
+from tests.cookie.training.peers import forkserver, material
 
 MOMENTS = 20 if os.environ.get("COOKIE_BENCH") == "full" else 6
-PRELOADED = ["cookie.features", "cookie.training.trainer", "torch.utils.tensorboard", __name__]
 STEPS = 8
 
 
@@ -82,8 +80,7 @@ class Trainings:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(PRELOADED)
+        self.context = forkserver()
 
     def whole(self, folder: Path) -> int:
         """Train to the end and return how many calls it took."""
