@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from baselines.pair_states import prepare_corpus
-from baselines.pretrained.bundle import square
+from baselines.pretrained.bundle import Bundle, square
 from baselines.pretrained.corpus import BundleCorpus
 from bench.architectures import architectures
 from bench.cells.accuracy import pair_metrics
@@ -26,7 +26,6 @@ from cookie.retrieval import RetrievalMetrics, evaluate
 from cookie.training.precision import Precision, autocast
 
 if TYPE_CHECKING:
-    from baselines.pretrained.bundle import Bundle
     from cookie.data.dataset import Split
 
 SAMPLE_SEED = 0
@@ -127,8 +126,6 @@ def _pair(
 
 
 def _random(name: str) -> Bundle[Any]:
-    from baselines.pretrained.bundle import Bundle
-
     architecture = architectures[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

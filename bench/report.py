@@ -86,7 +86,7 @@ def render_all(results: Path) -> list[Report]:
 def render_dataset(folder: Path) -> list[Report]:
     """Render the tables of one data set's ``folder`` from its records."""
     sections = views(read_all(folder))
-    reports = []
+    reports: list[Report] = []
     for number, table in ((number, tables[number]) for number in tables):
         with readable(f"Table {number} of {folder.name}"):
             shown = [view for view in sections if table.has_rows(view)]

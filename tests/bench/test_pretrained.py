@@ -88,8 +88,9 @@ def command(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     def run(*arguments: str) -> str:
-        data = ["--dataset", "mine", "--data-root", str(root), "--device", "cpu"]
-        monkeypatch.setattr(sys, "argv", ["pretrained", *data, *arguments])
+        usual = {"--dataset": "mine", "--data-root": str(root), "--device": "cpu"}
+        given = [word for flag in usual.items() if flag[0] not in arguments for word in flag]
+        monkeypatch.setattr(sys, "argv", ["pretrained", *arguments, *given])
         run_main(main)
         return capsys.readouterr().out
 
