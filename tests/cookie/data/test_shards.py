@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cookie.data import shards as subject
-from cookie.data.dataset import load_dataset
+from cookie.data.catalog import load_dataset
 from cookie.data.shards import Position, Sample, Shards, read_shard, samples_of, write_shards
 from cookie.errors import DataError, UserError
 from tests.cookie.data.photographs import jpeg
