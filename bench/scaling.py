@@ -9,6 +9,7 @@ from bench.claims import CLAIMED_PER_MILLE, gallery_for, per_mille_at
 from bench.layout import Column, Marked, Missing, Value, duration, significant
 from bench.published import published
 from bench.sections import View
+from bench.verdicts import Finding
 
 PUBLISHED_SIZES = {1_000: " 1K", 5_000: " 5K"}
 """Images -> how a published row names the data it was evaluated on."""
@@ -90,12 +91,12 @@ def _whole(row: Mapping[str, str]) -> str:
     )
 
 
-def ratio_sentence(view: View) -> str:
+def ratio_finding(view: View) -> Finding:
     """Return the ratio where others published theirs, and where it is what the paper claims."""
     subject = "Full evaluation by gallery size (3/1000 of the one-stream inference time)"
     ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
     if ours is None or theirs is None:
-        return f"{subject}: this section lacks the speed of cookie and single_stream."
+        return Finding(subject, "this section lacks the speed of cookie and single_stream.")
     full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
     ratios = [
         f"{significant(per_mille_at(size, full, reference))} per mille at {size:,} images"
@@ -107,7 +108,8 @@ def ratio_sentence(view: View) -> str:
         if size is None
         else f"it falls to {CLAIMED_PER_MILLE:g} per mille at about {significant(size)} images"
     )
-    return (
-        f"{subject}: by the measured rates COOKIE takes {' and '.join(ratios)} "
-        f"of the single-stream's time; {passes}."
+    return Finding(
+        subject,
+        f"by the measured rates COOKIE takes {' and '.join(ratios)} of the single-stream's time; "
+        f"{passes}.",
     )

@@ -47,7 +47,8 @@ def test_table_3_shows_each_truth_with_its_rows_and_judges_by_no_proxy() -> None
 def test_the_proxy_alone_decides_nothing() -> None:
     truths = ("caption_agreement",)
     block = tables["3"].block(view(images("cookie", 60, truths), images("dual_stream", 9, truths)))
-    assert block.sentences[0].startswith("C4 (image retrieval improves) undecided")
+    assert block.sentences[0].startswith("C4 (image retrieval improves) not measured yet")
+    assert block.verdicts[0].effect is None
 
 
 def test_table_4_shows_captions_sentences_and_judgments() -> None:
