@@ -9,10 +9,8 @@ from typing import Any
 from bench.differences import Difference, compare
 from bench.layout import duration, significant
 from bench.sections import View
-from bench.verdicts import Effect, Outcome, Verdict, one_seed, unknown
+from bench.verdicts import MARGIN, Effect, Outcome, Verdict, one_seed, unknown
 
-MARGIN = 12.0
-"""RSUM points that still count as competitive: two points on each of the six recalls."""
 CLAIMED_PER_MILLE = 3.0
 """The ICCV abstract's 3/1000 of the one-stream inference time."""
 

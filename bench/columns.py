@@ -85,6 +85,17 @@ def by_pair_rate(value: float, *, extrapolated: bool) -> Value:
     )
 
 
+def reached(of_peak: float) -> Value:
+    """Return a share of a measured peak, marked where it is more than the whole."""
+    if of_peak <= 1:
+        return of_peak
+    return Marked(
+        of_peak,
+        "More than the whole: the peak was measured while something else held the machine, so "
+        "this share says nothing.",
+    )
+
+
 def peak(column: Mapping[str, Any]) -> Value:
     """Return one column of a memory measurement in bytes, or why it could not be read."""
     found = column["peak_bytes"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.claims import per_mille
-from bench.columns import by_pair_rate, peak, percentile_columns
+from bench.columns import by_pair_rate, peak, percentile_columns, reached
 from bench.layout import Missing, Value
 from bench.systems import systems
 
@@ -93,10 +93,10 @@ def _work(view: View, name: str) -> dict[str, Value]:
     if record is None:
         return dict.fromkeys(("parameters", "flops_per_query", "share_of_peak"), _missing(name))
     cost = record.values["cost"]
-    reached = cost["share_of_compute"]
+    part = cost["share_of_compute"]
     missing = Missing("The matrix product peak or the time of a query is not known.")
     return {
         "parameters": cost["parameters"],
         "flops_per_query": cost["flops"],
-        "share_of_peak": missing if reached is None else reached,
+        "share_of_peak": missing if part is None else reached(part),
     }

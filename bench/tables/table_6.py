@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.columns import PERCENTILES, SYSTEM, peak, percentile_columns, share
+from bench.columns import PERCENTILES, SYSTEM, peak, percentile_columns, reached, share
 from bench.curves import Chart, Curve, growth_figure
 from bench.growth_laws import (
     EXPONENTS,
@@ -160,7 +160,7 @@ def _search_row(values: Mapping[str, Any]) -> dict[str, Value]:
     missing = Missing(
         "The search alone, of a query that is encoded already, is timed as one query."
     )
-    reached = found["share_of_bandwidth"]
+    part = found["share_of_bandwidth"]
     unknown = Missing("The bandwidth of the disk, or the copy peak of the memory, is not known.")
     keys = ("per_mille", "queries_per_second", "batch_size", "peak_rss_bytes", "allocated_bytes")
     return {
@@ -169,7 +169,7 @@ def _search_row(values: Mapping[str, Any]) -> dict[str, Value]:
         **_times(found, extrapolated=False),
         **dict.fromkeys(keys, missing),
         "gallery_bytes": found["gallery_bytes"],
-        "share_of_bandwidth": unknown if reached is None else reached,
+        "share_of_bandwidth": unknown if part is None else reached(part),
         "measured_images": values["gallery"],
         **_storage_columns(values),
     }

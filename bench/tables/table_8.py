@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.columns import FULL_EVALUATION, SYSTEM, count, share
+from bench.columns import FULL_EVALUATION, SYSTEM, count, reached, share
 from bench.layout import Column, Grid, Marked, Missing, Row, Value, scaled, significant
 from bench.plan import cells_of
 from bench.published import published
@@ -111,11 +111,13 @@ def _step(found: Mapping[str, Any] | None, step: str) -> dict[str, Value]:
     """Return rate, FLOPs and share of peak of one item."""
     if found is None:
         return dict.fromkeys((f"{step}_rate", f"{step}_flops", f"{step}_share"), _NO_PAIRS)
-    reached, flops = found["share_of_compute"], found["flops"]
+    part, flops = found["share_of_compute"], found["flops"]
     return {
         f"{step}_rate": found["items_per_second"],
         f"{step}_flops": flops if flops > 0 else Missing("A table of embeddings, no product."),
-        f"{step}_share": reached or Missing("There is no matrix product, or its peak is unknown."),
+        f"{step}_share": reached(part)
+        if part
+        else Missing("There is no matrix product, or its peak is unknown."),
     }
 
 
