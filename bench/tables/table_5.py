@@ -26,6 +26,7 @@ REFERENCE = "cookie"
 LABELS = {variant.name: variant.label for variant in VARIANTS}
 _FIRST = Missing("COOKIE is what the others are compared with.")
 _BEGINNING = Missing("The chain of controls begins here.")
+_SAME = Missing("Both rows give the same answers, so nothing is known of what would have shown.")
 _LACKING = Missing("No seed of the row to compare with has been evaluated in this section yet.")
 
 
@@ -118,7 +119,7 @@ def _compared(prefix: str, view: View, name: str, other: str, alone: Missing) ->
         difference.low,
         difference.high,
         difference.p_value,
-        found.detectable,
+        found.detectable or _SAME,
     )
     return {f"{prefix}_{key}": value for key, value in zip(keys, values, strict=True)}
 

@@ -63,6 +63,7 @@ QUOTED = (
     Column("source", "source", align="left"),
 )
 _NO_PAIRS = Missing("A dual encoder reads images and captions apart; there are no pairs to score.")
+_NO_SHARE = Missing("There is no matrix product, or its peak is unknown.")
 _NO_SOURCE = Missing("No figure with a source; of COOKIE only the abstract is public.")
 _EXTRAPOLATED = "Extrapolated from measured rates to 1,000 images x 5,000 captions."
 

@@ -63,6 +63,12 @@ def test_the_sentence_holds_every_number() -> None:
     assert found == ["+300.0", "+270.0", "+330.0", "+150.0", "+15.0"]
 
 
+def test_the_same_answers_hide_no_difference_of_zero() -> None:
+    reason = sharing_aligns(section(AHEAD | {"two_views": 30}, 2)).reason
+    assert "no difference, the same answers)" in reason
+    assert "0.0 would have shown" not in reason
+
+
 def test_missing_rows_are_named() -> None:
     verdict = sharing_aligns(section({"cookie": 3, "unshared": 2}, 2))
     assert verdict.outcome == "not measured yet"
