@@ -79,7 +79,13 @@ def block(view: View) -> Block:
         ),
         Grid(JUDGMENTS, rows, "Agreement with people on image and caption (Kendall x 100)"),
     ]
-    return lay_out(grids, rows, [improves(view, CLAIM)])
+    return lay_out([grid for grid in grids if _measured(grid)], rows, [improves(view, CLAIM)])
+
+
+def _measured(grid: Grid) -> bool:
+    """Whether any cell besides names and quoted figures is known."""
+    keys = [c.key for c in grid.columns[1:] if not c.key.endswith("_published")]
+    return any(not isinstance(row[key], Missing) for row in grid.rows for key in keys)
 
 
 def _row(view: View, name: str) -> dict[str, Value]:
@@ -180,7 +186,7 @@ register(
             "**R@K, mAP@R** (table 4): percent of captions that find another one of their image "
             "among the first K; mean average precision at R, the number of such captions "
             "(Musgrave et al. 2020), with a bootstrap over images.",
-            "**SICK ... CxC**: Spearman's correlation of cosine and rating; **MRPC**: paraphrase "
+            "**SICK ... CxC** (for photographs, where the sets are at hand): Spearman's correlation of cosine and rating; **MRPC**: paraphrase "
             "or not; **τ**: Kendall's correlation of image-caption cosine and human rating.",
         ),
     )

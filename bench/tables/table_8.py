@@ -116,9 +116,7 @@ def _step(found: Mapping[str, Any] | None, step: str) -> dict[str, Value]:
     return {
         f"{step}_rate": found["items_per_second"],
         f"{step}_flops": flops if flops > 0 else Missing("A table of embeddings, no product."),
-        f"{step}_share": reached(part)
-        if part
-        else Missing("There is no matrix product, or its peak is unknown."),
+        f"{step}_share": reached(part) if part else _NO_SHARE,
     }
 
 

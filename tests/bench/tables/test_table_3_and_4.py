@@ -71,6 +71,13 @@ def test_table_4_shows_captions_sentences_and_judgments() -> None:
     assert block.sentences[0].startswith("C5 (text matching improves) holds")
 
 
+def test_a_grid_without_any_measurement_is_left_out() -> None:
+    block = tables["4"].block(view(texts("cookie", noise(60, 1)), texts("dual_stream", [1.0] * 60)))
+    (only,) = block.grids
+    assert only.heading == "Captions of the same image among all test captions"
+    assert "51.2" not in block.markdown  # a quoted figure does not stand alone
+
+
 def test_the_tables_are_there_only_with_their_records() -> None:
     (accuracy,) = views(whole_section())
     both = view(texts("cookie", [1.0, 2.0]), images("cookie", 3, ("scene_graph",)))
