@@ -186,8 +186,8 @@ register(
             "**R@K, mAP@R** (table 4): percent of captions that find another one of their image "
             "among the first K; mean average precision at R, the number of such captions "
             "(Musgrave et al. 2020), with a bootstrap over images.",
-            "**SICK ... CxC** (for photographs, where the sets are at hand): Spearman's correlation of cosine and rating; **MRPC**: paraphrase "
-            "or not; **τ**: Kendall's correlation of image-caption cosine and human rating.",
+            "**SICK ... CxC** (of models of photographs, where the sets are at hand): Spearman's "
+            "correlation of cosine and rating; **MRPC**: paraphrase or not; **τ** (Flickr8k): Kendall's correlation of image-caption cosine and human rating.",
         ),
     )
 )
