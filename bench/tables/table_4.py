@@ -187,7 +187,8 @@ register(
             "among the first K; mean average precision at R, the number of such captions "
             "(Musgrave et al. 2020), with a bootstrap over images.",
             "**SICK ... CxC** (of models of photographs, where the sets are at hand): Spearman's "
-            "correlation of cosine and rating; **MRPC**: paraphrase or not; **τ** (Flickr8k): Kendall's correlation of image-caption cosine and human rating.",
+            "correlation of cosine and rating; **MRPC**: paraphrase or not; **τ** (Flickr8k): Kendall's "
+            "correlation of image-caption cosine and human rating.",
         ),
     )
 )
