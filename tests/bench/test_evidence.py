@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.evidence import DIRECTIONS, KS, compare, compare_recalls, gather, recall_curve
+from bench.differences import compare, compare_recalls
+from bench.evidence import DIRECTIONS, KS, gather, recall_curve
 from bench.measure.statistics import paired_bootstrap
 from bench.records import Record
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, answers, record, uniform
