@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 
 from bench.evidence import DIRECTIONS
+from bench.record_types import MISSHAPEN, TYPES, type_problems
 from bench.records import EVERY_SYSTEM, Kind, Record, read
 from bench.systems import systems
+from cookie.config import digest_of
 from cookie.errors import DataError
 
-TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "regime": str,
-    "config": Mapping,
-    "dataset_facts": Mapping,
-    "hardware": Mapping,
-    "environment": Mapping,
-    "values": Mapping,
-    "samples": Mapping,
-    "seconds": (int, float),
-    "created": str,
-}
+Check: TypeAlias = Callable[[Path, Record], Iterable[str]]
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "train": ("steps", "seconds", "best_step", "trainable_parameters"),
     "accuracy": ("metrics", "sampled", "gallery"),
@@ -51,7 +41,7 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.check}: {self.problem}"
+        return f"{self.path}: {self.check}: {' '.join(self.problem.split())}"
 
     def to_dict(self) -> dict[str, str]:
         """Return plain values."""
@@ -85,14 +75,21 @@ def _alone(path: Path, record: Record) -> Iterator[tuple[str, str]]:
     yield from (("schema", problem) for problem in wrong)
     if not wrong:
         for name, problems in _CHECKS.items():
-            yield from ((name, problem) for problem in problems(path, record))
+            yield from ((name, problem) for problem in _checked(problems, path, record))
+
+
+def _checked(problems: Check, path: Path, record: Record) -> list[str]:
+    """Return what a check finds; that it cannot look is a finding too."""
+    try:
+        return list(problems(path, record))
+    except MISSHAPEN as error:
+        reason = " ".join(str(error).split())
+        return [f"the values are not as they should be ({type(error).__name__}: {reason})."]
 
 
 def shape_problems(record: Record) -> Iterator[str]:
     """Yield what keeps the record from being read: names, types and values that are missing."""
-    for name, kind in TYPES.items():
-        if not isinstance(getattr(record, name), kind):
-            yield f"'{name}' is a {type(getattr(record, name)).__name__}."
+    yield from type_problems(record, TYPES)
     if record.cell.kind not in get_args(Kind):
         yield f"'{record.cell.kind}' is no kind of cell."
     if record.cell.system not in (*systems, EVERY_SYSTEM):
@@ -105,11 +102,6 @@ def shape_problems(record: Record) -> Iterator[str]:
             yield f"the values have no '{name}'."
 
 
-def config_digest(config: Mapping[str, Any]) -> str:
-    """Return the digest that :meth:`cookie.config.Config.digest` gives these settings."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
-
-
 def _place(path: Path, record: Record) -> Iterator[str]:
     """The file lies where its content belongs."""
     expected = Path(record.stamp.dataset, "records", record.section.folder, record.cell.filename)
@@ -119,7 +111,7 @@ def _place(path: Path, record: Record) -> Iterator[str]:
 
 def _settings(path: Path, record: Record) -> Iterator[str]:
     """The stamp's digest is that of the stored settings, which agree with themselves."""
-    found = config_digest(record.config)
+    found = digest_of(record.config)
     if found != record.stamp.config_digest:
         yield f"the stamp says {record.stamp.config_digest}, the stored settings give {found}."
     for name, told in (("preset", record.stamp.preset), ("regime", record.regime)):
@@ -173,7 +165,7 @@ def _direction(
             yield f"{direction} R@{k} is {recall:.4f} and {found:.4f} by its ranks."
 
 
-_CHECKS: Mapping[str, Callable[[Path, Record], Iterable[str]]] = {
+_CHECKS: Mapping[str, Check] = {
     "place": _place,
     "settings": _settings,
     "data": _data,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.record_types import check_types
 from cookie.errors import DataError
 from cookie.files import replacing
 
@@ -138,7 +139,7 @@ class Section:
 def parse(text: str, source: str) -> Record:
     """Return the record in ``text``; raise :class:`DataError` naming ``source`` if it is none."""
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, parse_constant=_no_number)
         if fields["schema"] != SCHEMA:
             raise DataError(
                 f"{source} has record schema {fields['schema']}, this suite reads {SCHEMA}: "
@@ -146,9 +147,15 @@ def parse(text: str, source: str) -> Record:
             )
         fields["cell"] = Cell(**fields["cell"])
         fields["stamp"] = Stamp(**fields["stamp"])
-        return Record(**fields)
-    except (ValueError, KeyError, TypeError) as error:
+        record = Record(**fields)
+        check_types(record)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{source} is not a record ({error}): delete it and run again.") from None
+    return record
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def read(path: Path) -> Record:

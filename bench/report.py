@@ -21,6 +21,7 @@ from bench.headline import update_readme
 from bench.layout import csv_text
 from bench.plots import save
 from bench.provenance import facts, remarks, title
+from bench.record_types import readable
 from bench.records import Section, read_all, write_text
 from bench.sections import View, views
 from bench.tables import Block, Table, tables
@@ -65,6 +66,9 @@ def render_all(results: Path) -> list[Report]:
     """Render every table that the records allow, and the guide that links them.
 
     The result table of a README.md beside ``results`` is renewed as well, where it has the marks.
+
+    Raises:
+        DataError: a record cannot be read, or its values are not as they should be.
     """
     reports = [
         report
@@ -72,19 +76,22 @@ def render_all(results: Path) -> list[Report]:
         for report in render_dataset(folder)
     ]
     if reports:
-        write_text(results / "README.md", guide(reports, results))
-        write_text(results / "index.html", index_page(reports, results))
-        update_readme(results.resolve().parent / "README.md", results)
+        with readable("The overview"):
+            write_text(results / "README.md", guide(reports, results))
+            write_text(results / "index.html", index_page(reports, results))
+            update_readme(results.resolve().parent / "README.md", results)
     return reports
 
 
 def render_dataset(folder: Path) -> list[Report]:
     """Render the tables of one data set's ``folder`` from its records."""
     sections = views(read_all(folder))
-    found = [
-        (tables[number], [v for v in sections if tables[number].has_rows(v)]) for number in tables
-    ]
-    return [render(table, shown, folder) for table, shown in found if shown]
+    reports: list[Report] = []
+    for number, table in ((number, tables[number]) for number in tables):
+        with readable(f"Table {number} of {folder.name}"):
+            shown = [view for view in sections if table.has_rows(view)]
+            reports += [render(table, shown, folder)] if shown else []
+    return reports
 
 
 def render(table: Table, sections: Sequence[View], folder: Path) -> Report:

@@ -18,8 +18,8 @@ import tyro
 
 from bench.plan import merge
 from bench.tables import tables
-from cookie.config import PRESETS, preset
 from cookie.errors import UserError, run_main, unknown
+from cookie.presets import PRESETS, preset
 
 if TYPE_CHECKING:
     from bench.records import Cell

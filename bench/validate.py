@@ -15,7 +15,7 @@ import tyro
 
 from bench.page_checks import broken_links, rendered_files, stale
 from bench.record_checks import Finding, check_records, read_records
-from cookie.errors import UserError, run_main
+from cookie.errors import DataError, UserError, run_main
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,16 @@ def validate(results: Path) -> Outcome:
         raise UserError(f"'{results}' holds no records: run python -m bench.reproduce first.")
     findings = unreadable + check_records(records, results)
     if not any(finding.check == "schema" for finding in findings):
-        findings += stale(results)  # what cannot be read cannot be rendered either
+        findings += _stale(results)  # what cannot be read cannot be rendered either
     findings += broken_links(results)
     return Outcome(len(records), len(rendered_files(results)), tuple(findings))
+
+
+def _stale(results: Path) -> list[Finding]:
+    try:
+        return stale(results)
+    except DataError as error:
+        return [Finding(str(results), "values", str(error))]
 
 
 def main() -> None:

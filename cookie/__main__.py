@@ -1,7 +1,8 @@
 """The command line: ``python -m cookie train | evaluate | encode | search | data``.
 
 Flags are generated from :mod:`cookie.options` and :mod:`cookie.config`; what the commands do is
-in :mod:`cookie.commands`, which is imported only when there is something to do.
+in :mod:`cookie.commands` and :mod:`cookie.data_commands`, imported only when there is something
+to do.
 """
 
 from __future__ import annotations
@@ -50,16 +51,16 @@ def parse(arguments: Sequence[str]) -> Command:
 
 def run(command: Command) -> None:
     """Do what ``command`` says."""
-    from cookie import commands
+    from cookie import commands, data_commands
 
     actions: dict[type[Any], Callable[[Any], None]] = {
         Train: commands.run_train,
         Evaluate: commands.run_evaluate,
         Encode: commands.run_encode,
         Search: commands.run_search,
-        DataShow: commands.run_show,
-        DataFacts: commands.run_facts,
-        DataShards: commands.run_shards,
+        DataShow: data_commands.run_show,
+        DataFacts: data_commands.run_facts,
+        DataShards: data_commands.run_shards,
     }
     actions[type(command)](command)
 

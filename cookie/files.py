@@ -49,6 +49,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Delete what a kill left of :func:`replacing` in ``folder``, where nothing else may write."""
+    for path in folder.glob(".*.partial"):
+        path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 -- whatever JSON can hold
     """Write ``content`` as indented JSON, atomically."""
     with replacing(path) as temporary:

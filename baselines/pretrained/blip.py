@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.pretrained.bundle import Bundle, Normalize, processor_transform, tokenizer_texts
-from baselines.pretrained.hub import from_hub
+from baselines.pretrained.hub import from_hub, whole
 from baselines.pretrained.transformers_clip import MEAN, STD
 from cookie.interfaces import ImageBatch, ImageState, TextBatch, TextState
 
@@ -136,7 +136,7 @@ def build_blip(name: str) -> Bundle[Blip]:
 def _load(name: str) -> Bundle[Blip]:
     from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetrieval
 
-    model: Any = BlipForImageTextRetrieval.from_pretrained(name)
+    model = whole(BlipForImageTextRetrieval, name)
     processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
     return Bundle(
         Blip(model, tuple(processor.image_mean), tuple(processor.image_std)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cookie.errors import UserError, unknown
 
@@ -38,6 +38,29 @@ def from_hub(kind: str, name: str, known: Iterable[str], load: Callable[[str], T
             f"No {kind} '{name}' to be had: check name and network, or give a folder"
             f" ({first_line(error)}).{hint}"
         ) from None
+
+
+def whole(kind: Any, name: str) -> Any:  # noqa: ANN401 -- untyped library
+    """Return the ``transformers`` model ``name``, all of whose weights are the checkpoint's.
+
+    The library fills a part that a checkpoint lacks, such as the head of another task, with
+    random weights and a warning; whatever it then finds is chance.
+
+    Args:
+        kind: the library's class.
+        name: on the hub, or a folder.
+
+    Raises:
+        UserError: weights are missing.
+    """
+    model, found = kind.from_pretrained(name, output_loading_info=True)
+    missing = sorted({key for key, _ in model.named_parameters()} & set(found["missing_keys"]))
+    if missing:
+        raise UserError(
+            f"'{name}' lacks {len(missing)} of the weights of {kind.__name__}, such as "
+            f"'{missing[0]}': it was trained for something else."
+        )
+    return model
 
 
 def first_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.pretrained.bundle import Bundle, Normalize, processor_transform, tokenizer_texts
-from baselines.pretrained.hub import from_hub
+from baselines.pretrained.hub import from_hub, whole
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, TextBatch
 
@@ -77,9 +77,7 @@ def _load(name: str) -> Bundle[TransformersClip]:
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
     processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
-    made = TransformersClip(
-        AutoModel.from_pretrained(name), processor.image_mean, processor.image_std
-    )
+    made = TransformersClip(whole(AutoModel, name), processor.image_mean, processor.image_std)
     config = made.model.config
     texts = tokenizer_texts(
         AutoTokenizer.from_pretrained(name),

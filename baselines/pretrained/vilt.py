@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.pretrained.bundle import Bundle, square, tokenizer_texts
-from baselines.pretrained.hub import from_hub
+from baselines.pretrained.hub import from_hub, whole
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, ImageState, TextBatch, TextState
 from cookie.nn.attention import FeedForward, SelfAttention
@@ -169,7 +169,7 @@ def build_vilt(name: str) -> Bundle[Vilt]:
 def _load(name: str) -> Bundle[Vilt]:
     from transformers import AutoTokenizer, ViltForImageAndTextRetrieval
 
-    model = Vilt(ViltForImageAndTextRetrieval.from_pretrained(name))
+    model = Vilt(whole(ViltForImageAndTextRetrieval, name))
     texts = tokenizer_texts(AutoTokenizer.from_pretrained(name), model.max_tokens)
     return Bundle(model, square(model.image_size), texts, model.image_size, name)
 

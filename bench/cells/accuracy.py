@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
 from torch import Tensor
 
 from baselines.pair_scoring import score_matrix, score_rows
@@ -15,6 +13,7 @@ from baselines.pair_states import Prepared
 from bench.cells.examples import examples
 from bench.cells.floor import floor_metrics
 from bench.cells.pairs import pair_rate, prepared, reranked
+from bench.cells.sampling import Sample, draw, pairs_of_all
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.interfaces import (
@@ -32,20 +31,6 @@ from cookie.retrieval import (
 )
 from cookie.retrieval.positives import image_positives
 from cookie.training.precision import Precision
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Queries of both directions to be answered against the full gallery.
-
-    Attributes:
-        images: (Q,) image queries. captions: (Q,) caption queries; both ascending.
-        whole: whether these are all there are.
-    """
-
-    images: IndexArray
-    captions: IndexArray
-    whole: bool
 
 
 def run(
@@ -94,20 +79,34 @@ def _dual(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any
 
 def _pair(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
     scorer, corpus, states = prepared(workshop, systems[system].parts[0], seed)
-    precision = workshop.precision
-    rate = pair_rate(workshop, scorer, states)
-    total = corpus.image_count * len(corpus.captions)
-    if total / rate <= protocol["seconds"]:
+    affordable = pair_rate(workshop, scorer, states) * protocol["seconds"]
+    sample_seed, precision = protocol["sample_seed"], workshop.precision
+    return pair_metrics(scorer, corpus, states, affordable, sample_seed, precision)
+
+
+def pair_metrics(
+    scorer: PairScorer,
+    corpus: Corpus,
+    states: Prepared,
+    affordable: float,
+    sample_seed: int,
+    precision: Precision,
+) -> Evaluated:
+    """Return the metrics, and whether they are of a sample of the queries.
+
+    Args:
+        scorer: its ``prepare_*`` made the states.
+        corpus: gives the ground truth.
+        states: of all images and captions.
+        affordable: pairs that may be scored; all are, where they are not more.
+        sample_seed: of the queries that are drawn otherwise.
+        precision: of the joint layers.
+    """
+    if corpus.image_count * len(corpus.captions) <= affordable:
         scores = score_matrix(scorer, *states, precision=precision, progress=True)
         return evaluate_scores(scores, corpus.caption_image), False
-    affordable = rate * protocol["seconds"]
-    sample = draw(corpus, affordable, pairs_of_all(corpus), protocol["sample_seed"])
+    sample = draw(corpus, affordable, pairs_of_all(corpus), sample_seed)
     return _sampled(scorer, corpus, states, sample, precision), True
-
-
-def pairs_of_all(corpus: Corpus) -> tuple[int, int]:
-    """Return the pairs of one image query and of one caption query against the full gallery."""
-    return len(corpus.captions), corpus.image_count
 
 
 def _sampled(
@@ -160,27 +159,3 @@ _FAMILIES: Mapping[str, Callable[[Workshop, str, int, Mapping[str, Any]], Evalua
     "pair": _pair,
     "two-stage": _two_stage,
 }
-
-
-def draw(corpus: Corpus, affordable: float, pairs: tuple[int, int], seed: int) -> Sample:
-    """Return all queries, or a random sample whose pairs are ``affordable``.
-
-    The directions share the pairs so that the sum of their recalls varies least: queries in
-    inverse proportion to the square root of what one costs (Neyman 1934). A larger sample
-    contains a smaller one, so runs of different speed share their queries.
-
-    Args:
-        corpus: the split.
-        affordable: pairs that may be scored; at least two queries a direction are drawn.
-        pairs: of one image query, of one caption query.
-        seed: of the draw.
-    """
-    counts = corpus.image_count, len(corpus.captions)
-    if counts[0] * pairs[0] + counts[1] * pairs[1] <= affordable:
-        return Sample(np.arange(counts[0]), np.arange(counts[1]), whole=True)
-    generator, roots = np.random.default_rng(seed), np.sqrt(pairs)
-    images, captions = (
-        np.sort(generator.permutation(count)[: max(2, int(affordable / (root * roots.sum())))])
-        for count, root in zip(counts, roots, strict=True)
-    )
-    return Sample(images, captions, whole=len(images) + len(captions) == sum(counts))

@@ -220,19 +220,37 @@ class ArchivedImages:
         Raises:
             DataError: the file is broken or the image absurdly large.
         """
+        data, label = self._file(index)
+        return decode(data, size, label)
+
+    def original(self, index: int) -> Image:
+        """Return photograph ``index`` as RGB in its own shape.
+
+        Raises:
+            DataError: the file is broken or the image absurdly large.
+        """
+        data, label = self._file(index)
+        return decode(data, None, label)
+
+    def _file(self, index: int) -> tuple[bytes, str]:
+        """Return a photograph's bytes, and what to call it in errors."""
         container, name, file_size = self._locations[index]
         label = f"'{name}' in '{container.path}'"
         if file_size > MAX_BYTES:
             raise DataError(f"Image {label} is absurdly large: remove or replace it.")
         try:
-            data = container.read(name)
+            return container.read(name), label
         except OSError as error:
             raise DataError(f"Image {label} cannot be read ({error}): get it again.") from None
-        return decode(data, size, label)
 
 
-def decode(data: bytes, size: int, label: str) -> Image:
-    """Return the image in ``data`` as RGB, ``size`` pixels a side; ``label`` names it in errors.
+def decode(data: bytes, size: int | None, label: str) -> Image:
+    """Return the image in ``data`` as RGB.
+
+    Args:
+        data: a file's bytes.
+        size: pixels a side that it is squeezed to; None for its own shape.
+        label: names it in errors.
 
     Raises:
         DataError: ``data`` is no whole image, or has more than ``MAX_PIXELS`` pixels.
@@ -243,7 +261,8 @@ def decode(data: bytes, size: int, label: str) -> Image:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
-        image.draft("RGB", (size, size))  # lets a JPEG decoder skip detail that is not needed
+        if size is not None:
+            image.draft("RGB", (size, size))  # lets a JPEG decoder skip detail that is not needed
         picture = image.convert("RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"Image {label} is absurdly large: remove or replace it.") from None
@@ -251,7 +270,7 @@ def decode(data: bytes, size: int, label: str) -> Image:
         raise DataError(f"Image {label} is no image of a known kind: get it again.") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
         raise DataError(f"Image {label} is broken ({error}): get it again.") from None
-    if picture.size == (size, size):
+    if size is None or picture.size == (size, size):
         return picture
     return picture.resize((size, size), Image.Resampling.BICUBIC)
 

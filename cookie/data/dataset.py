@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -27,6 +27,19 @@ class ImageSource(Protocol):
 
     def load(self, index: int, size: int) -> Image:
         """Return image ``index`` as RGB, ``size`` pixels wide and high.
+
+        Raises:
+            DataError: the image is missing, broken, or absurdly large.
+        """
+        ...
+
+
+@runtime_checkable
+class Photographs(ImageSource, Protocol):
+    """Images that have a shape of their own, which :meth:`load` squeezes."""
+
+    def original(self, index: int) -> Image:
+        """Return image ``index`` as RGB in its own shape.
 
         Raises:
             DataError: the image is missing, broken, or absurdly large.

@@ -52,7 +52,7 @@ class Checkpoints:
         self.keep = keep
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write ``checkpoint``, then drop the oldest beyond ``keep``.
+        """Write ``checkpoint``, then drop all but the newest ``keep``, and halves that a kill left.
 
         Raises:
             UserError: the disk is full; the earlier checkpoints stay.
@@ -61,9 +61,10 @@ class Checkpoints:
         digest = save_tensors(stem.with_suffix(".safetensors"), checkpoint.tensors)
         facts = {"step": checkpoint.step, "sha256": digest, "facts": checkpoint.facts}
         write_json(stem.with_suffix(".json"), facts)
-        for old in self._stems()[self.keep :]:
-            old.with_suffix(".json").unlink()
-            old.with_suffix(".safetensors").unlink(missing_ok=True)
+        kept = {stem.name for stem in self._stems()[: self.keep]}
+        for old in sorted(self.folder.glob("step-*")):  # the JSON first: without it nothing counts
+            if old.stem not in kept:
+                old.unlink()
 
     def load(self) -> Checkpoint | None:
         """Return the newest whole checkpoint, or None; a broken one is named and passed over."""

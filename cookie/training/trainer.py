@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from cookie.config import Config
 from cookie.errors import UserError
-from cookie.files import write_json
+from cookie.files import remove_partial, write_json
 from cookie.interfaces import Corpus, IndexArray
 from cookie.training.checkpoint import Checkpoint, Checkpoints, load_weights, save_weights
 from cookie.training.distributed import Processes, current
@@ -137,7 +137,10 @@ class _Run:
         self.state = _State()
 
     def resume(self) -> None:
-        """Take up the newest whole checkpoint."""
+        """Take up the newest whole checkpoint, and clear away what a kill left half-written."""
+        if self.processes.main:
+            remove_partial(self.folder)
+            remove_partial(self.checkpoints.folder)
         found = self.checkpoints.load()
         if found is None:
             return

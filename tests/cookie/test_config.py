@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from cookie.config import LATER, PRESETS, Config, TrainConfig, preset
+from cookie.config import LATER, Config, TrainConfig
+from cookie.presets import PRESETS, preset
 
 DIGESTS = {
     "tiny": "f911ca5ce089",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cookie import features
+from cookie import feature_builder
 from cookie.config import AugmentConfig, Config, Regime, preset
 from cookie.data.augment import ImageAugment, other_captions
 from cookie.data.catalog import load_dataset
@@ -127,7 +127,7 @@ def test_random_versions_are_the_encoders_output_of_augmented_images(
     versions = [encoded(encoders, pixels)]
     for version in (1, 2):
         views = [
-            augment(pixels[i : i + 8], step_generator(features._VIEW_SEED, i, version))
+            augment(pixels[i : i + 8], step_generator(feature_builder._VIEW_SEED, i, version))
             for i in range(0, 64, 8)
         ]
         versions.append(encoded(encoders, torch.cat(views)))
@@ -281,7 +281,7 @@ def test_other_weights_and_other_augmentation_have_other_files(
                 build_visual_encoder(config.vision),
                 build_text_encoder(config.text, tokenizer.vocabulary_size),
             )
-        builder = features._Builder(
+        builder = feature_builder.FeatureBuilder(
             dataset, changed, tokenizer, torch.device("cpu"), tmp_path, None, made
         )
         builder.grids("val", 0), builder.grids("val", 1)

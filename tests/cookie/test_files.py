@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from cookie.errors import UserError
-from cookie.files import home, replacing, require_space, sha256, write_json
+from cookie.files import (
+    home,
+    remove_partial,
+    replacing,
+    require_space,
+    sha256,
+    write_json,
+)
 
 
 def write_half(path: Path, error: BaseException) -> None:
@@ -76,6 +83,25 @@ def test_a_real_limit_on_the_file_size_is_met_in_words(tmp_path: Path):
     )
     assert "No space left while writing" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kill_left_goes_and_nothing_else(tmp_path: Path):
+    script = (
+        "import os, pathlib, sys; from cookie.files import replacing\n"
+        "with replacing(pathlib.Path(sys.argv[1])) as part: part.touch(); os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path / "file"], check=False)
+    assert killed.returncode == -9
+    (left,) = tmp_path.iterdir()
+    kept = [tmp_path / name for name in (".hidden", "file", "file.partial")]
+    for path in kept:
+        path.touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / left.name).touch()
+    remove_partial(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "sub"])
+    assert list((tmp_path / "sub").iterdir()) == [tmp_path / "sub" / left.name]
+    remove_partial(tmp_path / "absent")
 
 
 def test_json_and_checksum(tmp_path: Path):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from baselines.pair_states import naive_scores, prepare_corpus
 from bench.cells import shortlists
-from bench.cells.accuracy import Sample
+from bench.cells.sampling import Sample
 from bench.cells.shortlists import DIRECTIONS, Stages, _depth, _group, _rest, _spread, lengths
 from bench.shortlist_evidence import ALONE, WHOLE
 from cookie.encoding import encode_corpus

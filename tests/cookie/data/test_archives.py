@@ -16,6 +16,7 @@ from PIL import Image
 
 from cookie.data import archives
 from cookie.data.archives import ArchivedImages, ImageIndex, Location, decode, index_images
+from cookie.data.dataset import Photographs
 from cookie.errors import DataError
 from tests.cookie.data.photographs import Form, jpeg, write_images
 
@@ -201,6 +202,16 @@ def test_images_are_squeezed_whole() -> None:
     pixels = np.asarray(decode(jpeg(50, 300, 90), 32, "'x'")).astype(int)
     np.testing.assert_allclose(pixels[16, :, 0], (np.arange(32) + 0.5) * 8 - 0.5, atol=4)
     assert abs(pixels[..., 1] - 50).max() <= 2
+
+
+def test_a_photograph_keeps_its_own_shape_where_asked(tmp_path: Path) -> None:
+    data = jpeg(70, 57, 33)
+    write_images(tmp_path, {"a.jpg": data}, "tar")
+    images = ArchivedImages([find(index_images(tmp_path), "a.jpg")])
+    assert isinstance(images, Photographs)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert (np.asarray(images.original(0)) == expected).all()
+    assert images.load(0, 8).size == (8, 8)
 
 
 def test_images_of_the_wanted_size_are_left_alone() -> None:

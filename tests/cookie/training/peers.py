@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import multiprocessing
 from collections.abc import Callable, Mapping
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from cookie.config import Config, preset
 from cookie.data.catalog import load_dataset
+from cookie.data.dataset import RetrievalDataset
 from cookie.data.tokenizer import tokenizer_for
 from cookie.features import build_corpora
 from cookie.interfaces import Corpus, TrainBatch
@@ -23,6 +26,13 @@ from cookie.nn.batches import batch_rows
 from cookie.training.distributed import Processes, current
 from cookie.training.step import Stepper
 
+PRELOADED = [
+    "cookie.features",
+    "cookie.training.trainer",
+    "torch.distributed.nn",
+    "torch.utils.tensorboard",
+]
+"""What takes seconds to import, and is imported once for all processes that tests start."""
 Build = Callable[[Config, int], nn.Module]
 Work = Callable[[Processes, Path], Mapping[str, Tensor]]
 STEPS = 3
@@ -57,15 +67,22 @@ class Case:
         )
 
 
+def forkserver() -> ForkServerContext:
+    """Return what starts processes that have torch imported, but never used, already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
 def run_peers(world: int, work: Work, folder: Path) -> list[dict[str, Tensor]]:
     """Return what ``work`` returns in each of ``world`` processes that talk over gloo."""
-    context = multiprocessing.get_context("spawn")
+    context = forkserver()
     arguments = [(rank, world, work, folder) for rank in range(world)]
     peers = [context.Process(target=_peer, args=each, daemon=True) for each in arguments]
     for peer in peers:
         peer.start()
     for peer in peers:
-        peer.join(120)
+        peer.join(200)  # on a machine that has much else to do
     assert [peer.exitcode for peer in peers] == [0] * world
     return [load_file(folder / f"{rank}.safetensors") for rank in range(world)]
 
@@ -129,10 +146,16 @@ def share_of(batch: TrainBatch, rows: np.ndarray[Any, Any]) -> TrainBatch:
 
 def material(config: Config, folder: Path) -> tuple[Corpus, int]:
     """Return the smallest real training split and the size of its vocabulary."""
-    dataset = load_dataset("scenes", preset="smoke")
+    dataset = smallest()
     tokenizer = tokenizer_for(config.text, dataset.split("train").captions)
     corpora = build_corpora(dataset, config, tokenizer, device="cpu", cache_dir=folder / "cache")
     return corpora["train"], tokenizer.vocabulary_size
+
+
+@functools.cache
+def smallest() -> RetrievalDataset:
+    """Return the smallest data set, drawn once."""
+    return load_dataset("scenes", preset="smoke")
 
 
 def build_cookie(config: Config, vocabulary_size: int) -> Cookie:

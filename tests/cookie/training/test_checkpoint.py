@@ -49,6 +49,19 @@ def test_the_newest_comes_back_and_two_are_kept(tmp_path: Path):
     assert len(names(tmp_path / "new")) == 4
 
 
+def test_halves_that_a_kill_left_go_with_the_next_save(tmp_path: Path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(made(1))
+    (tmp_path / "step-000000000.safetensors").touch()  # killed between two deletions
+    (tmp_path / "step-000000002.safetensors").touch()  # killed before the JSON
+    (tmp_path / "notes.txt").touch()
+    checkpoints.save(made(2))
+    assert names(tmp_path) == ["notes.txt", "step-000000002.json", "step-000000002.safetensors"]
+    found = checkpoints.load()
+    assert found is not None
+    assert found.step == 2
+
+
 def test_an_empty_or_missing_folder_holds_none(tmp_path: Path):
     assert Checkpoints(tmp_path).load() is None
     assert Checkpoints(tmp_path / "absent").load() is None

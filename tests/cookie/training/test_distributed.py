@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -202,11 +203,20 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Tensor]]:
+    """Return what one process finds, and the folder with the pixels that it decoded."""
+    folder = tmp_path_factory.mktemp("alone")
+    return folder, train_cases(CASES, Processes(), folder)
+
+
 @pytest.mark.parametrize("world", [2, 3])
-def test_processes_train_as_one_would(tmp_path: Path, world: int):
-    work = functools.partial(train_cases, CASES)
-    expected = work(Processes(), tmp_path)
-    for peer in run_peers(world, work, tmp_path):
+def test_processes_train_as_one_would(
+    tmp_path: Path, world: int, alone: tuple[Path, dict[str, Tensor]]
+):
+    folder, expected = alone
+    shutil.copytree(folder / "cache", tmp_path / "cache")
+    for peer in run_peers(world, functools.partial(train_cases, CASES), tmp_path):
         assert peer.keys() == expected.keys()
         for name, tensor in expected.items():
             torch.testing.assert_close(

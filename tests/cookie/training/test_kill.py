@@ -1,18 +1,19 @@
 """``kill -9`` at random moments of a real training, gone on from until done: the same bits.
 
-Five moments; ``COOKIE_BENCH=full`` takes twenty.
+A moment is a function call, counted, so it does not depend on how fast or busy the machine is.
+Every other process is killed in the very call; the others from outside, a little later, wherever
+they are then. Six moments; ``COOKIE_BENCH=full`` takes twenty.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import os
 import random
 import signal
-import time
-from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Event
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,27 @@ from cookie.files import sha256
 from cookie.model import Cookie
 from cookie.training.journal import read_history
 from cookie.training.trainer import train
-from tests.cookie.training.peers import material
+from tests.cookie.training.peers import forkserver, material
 
-MOMENTS = 20 if os.environ.get("COOKIE_BENCH") == "full" else 5
-PRELOADED = ["cookie.features", "cookie.training.trainer", "torch.utils.tensorboard", __name__]
-STEPS = 12
+MOMENTS = 20 if os.environ.get("COOKIE_BENCH") == "full" else 6
+STEPS = 8
 
 
-def learn(folder: Path, cache: Path, begun: Event) -> None:
-    """Train COOKIE on the smallest data, with a checkpoint every other step."""
+class Calls:
+    """Counts the calls and returns of this thread, and acts at one of them."""
+
+    def __init__(self, moment: int, act: Callable[[], object]) -> None:
+        self.moment, self.act, self.count = moment, act, 0
+
+    def __call__(self, frame: object, event: str, argument: object) -> None:
+        """Count; a profile function, so that calls into C count too."""
+        self.count += 1
+        if self.count == self.moment:
+            self.act()
+
+
+def learn(folder: Path, cache: Path, told: Connection, moment: int, at_once: bool) -> None:
+    """Train COOKIE on the smallest data; tell of ``moment`` or die there, tell calls at the end."""
     torch.set_num_threads(1)
     base = preset("smoke")
     settings = dataclasses.replace(
@@ -41,7 +54,8 @@ def learn(folder: Path, cache: Path, begun: Event) -> None:
     corpus, vocabulary_size = material(config, cache)
     torch.manual_seed(1)
     system = Cookie(config, vocabulary_size)
-    begun.set()
+    calls = Calls(moment, die if at_once else lambda: told.send(moment))
+    sys.setprofile(calls)
     train(
         system,
         corpus,
@@ -52,15 +66,13 @@ def learn(folder: Path, cache: Path, begun: Event) -> None:
         validate=lambda module: float(module.get_parameter("temperature.log_scale").detach()),
         progress=False,
     )
+    sys.setprofile(None)
+    told.send(calls.count)
 
 
-def bits(folder: Path) -> dict[str, object]:
-    """Return what of a run must not depend on how often it was cut off."""
-    last = f"checkpoints/step-{STEPS:09d}.safetensors"
-    times = ("samples_per_second", "wait_share")
-    lines = read_history(folder / "history.jsonl")
-    log = [[line[name] for name in line if name not in times] for line in lines]
-    return {"best": sha256(folder / "best.safetensors"), "last": sha256(folder / last), "log": log}
+def die() -> None:
+    """Kill this process as nothing can prevent."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Trainings:
@@ -68,62 +80,69 @@ class Trainings:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(PRELOADED)
-        self.seconds = 0.0
+        self.context = forkserver()
 
-    def whole(self, folder: Path) -> int | None:
-        """Train to the end and return the exit code; afterwards ``seconds`` says how long."""
-        process = self._begin(folder)
-        started = time.monotonic()
-        process.join(200)
-        self.seconds = time.monotonic() - started
-        return process.exitcode
+    def whole(self, folder: Path) -> int:
+        """Train to the end and return how many calls it took."""
+        code, calls = self._run(folder, 0, at_once=True)
+        assert code == 0
+        assert calls is not None
+        return calls
 
-    def cut_off(self, folder: Path, seconds: float) -> int | None:
-        """Train, kill without warning after ``seconds``, and return the exit code."""
-        process = self._begin(folder)
-        time.sleep(seconds)
-        process.kill()
-        process.join(60)
-        return process.exitcode
+    def killed(self, folder: Path, moment: int, *, at_once: bool) -> bool:
+        """Train, kill without warning at ``moment``, and return whether it was not done before."""
+        code, _ = self._run(folder, moment, at_once=at_once)
+        assert code in (0, -signal.SIGKILL)
+        return code != 0
 
-    def _begin(self, folder: Path) -> BaseProcess:
-        begun = self.context.Event()
-        process = self.context.Process(target=learn, args=(folder, self.cache, begun))
+    def _run(self, folder: Path, moment: int, *, at_once: bool) -> tuple[int | None, int | None]:
+        """Return the exit code and what the process told, None if it died before."""
+        heard, told = self.context.Pipe(duplex=False)
+        arguments = (folder, self.cache, told, moment, at_once)
+        process = self.context.Process(target=learn, args=arguments)
         process.start()
-        assert begun.wait(120)
-        return process
+        told.close()
+        wait([heard])  # until it tells something, or is gone and the pipe with it
+        try:
+            word = heard.recv()
+        except EOFError:
+            word = None
+        if moment and word == moment:
+            process.kill()
+        process.join()
+        return process.exitcode, word
 
 
-@pytest.fixture(scope="module")
-def trainings(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
-    made = Trainings(tmp_path_factory.mktemp("cache"))
-    assert made.whole(tmp_path_factory.mktemp("warm") / "run") == 0  # imports and decodes
-    return made
-
-
-@pytest.mark.timeout(1800)  # on a machine that has much else to do
-def test_killed_runs_end_with_the_bits_of_one_that_was_left_alone(
-    trainings: Trainings, tmp_path: Path
-):
-    assert trainings.whole(tmp_path / "alone") == 0
-    expected, killed, steps = bits(tmp_path / "alone"), 0, []
-    seconds, moments = trainings.seconds, random.Random(20_211_011)
-    for number in range(MOMENTS):
-        folder = tmp_path / str(number)
-        code = trainings.cut_off(folder, moments.uniform(0, seconds))
-        assert code in (0, -signal.SIGKILL)  # 0: this machine was quicker than before
-        killed += code != 0
-        steps.append(saved(folder))
-        assert trainings.whole(folder) == 0
-        assert bits(folder) == expected, f"moment {number}"
-        assert not [path for path in folder.glob("*.json") if not path.stat().st_size]
-    assert killed >= MOMENTS // 2
-    assert len(set(steps)) > 1, "all moments fell between the same two checkpoints"
-    print(f"{killed} of {MOMENTS} runs killed; newest checkpoints: {sorted(steps)}")
+def bits(folder: Path) -> dict[str, object]:
+    """Return what of a run must not depend on how often it was cut off."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    names = {str(name) for name in files if name.parts[0] != "tensorboard"}
+    tensors = {str(n): sha256(path) for n, path in files.items() if n.suffix == ".safetensors"}
+    times = ("samples_per_second", "wait_share")
+    lines = read_history(folder / "history.jsonl")
+    log = [{name: line[name] for name in line if name not in times} for line in lines]
+    return {"names": names, "tensors": tensors, "log": log}
 
 
 def saved(folder: Path) -> int:
     """Return the step of the newest checkpoint, 0 where there is none."""
     return max((int(path.stem[5:]) for path in folder.glob("checkpoints/*.json")), default=0)
+
+
+@pytest.mark.timeout(1800)  # on a machine that has much else to do
+def test_killed_runs_end_with_the_bits_of_one_that_was_left_alone(tmp_path: Path):
+    trainings, moments = Trainings(tmp_path / "cache"), random.Random(20_211_011)
+    calls = trainings.whole(tmp_path / "alone")
+    expected, steps, number = bits(tmp_path / "alone"), [], 0
+    assert isinstance(expected["tensors"], dict)
+    assert len(expected["tensors"]) == 3, "the best and the last two"
+    while len(steps) < MOMENTS:
+        folder, number = tmp_path / str(number), number + 1
+        while len(steps) < MOMENTS and trainings.killed(
+            folder, moments.randint(1, calls), at_once=len(steps) % 2 == 0
+        ):
+            steps.append(saved(folder))
+        trainings.whole(folder)
+        assert bits(folder) == expected, f"run {number}, after kills at {steps}"
+    assert len(set(steps)) > 1, "all moments fell between the same two checkpoints"
+    print(f"{MOMENTS} kills of {number} runs of {calls} calls; newest checkpoints: {sorted(steps)}")

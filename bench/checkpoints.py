@@ -1,0 +1,169 @@
+"""Other people's checkpoints on a split: each with its own weights, transform and tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from baselines.pair_states import prepare_corpus
+from baselines.pretrained.bundle import Bundle, square
+from baselines.pretrained.corpus import BundleCorpus
+from bench.architectures import architectures
+from bench.cells.accuracy import pair_metrics
+from bench.cells.rates import pair_rates
+from bench.measure.accuracy import AccuracySummary, summarize_accuracy
+from bench.measure.timer import timer_for
+from bench.workshop import FirstImages
+from cookie.encoding import encode_corpus
+from cookie.errors import UserError
+from cookie.interfaces import Corpus, DualEncoder, PairScorer
+from cookie.registry import Registry
+from cookie.retrieval import RetrievalMetrics, evaluate
+from cookie.training.precision import Precision, autocast
+
+if TYPE_CHECKING:
+    from cookie.data.dataset import Split
+
+SAMPLE_SEED = 0
+"""Of the queries that are drawn where all pairs do not fit into the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A family of models that can be loaded.
+
+    Attributes:
+        weights: which, where none are named.
+        build: returns the model that goes with a name or folder of weights.
+    """
+
+    weights: str
+    build: Callable[[str], Bundle[Any]]
+
+
+checkpoints: Registry[Checkpoint] = Registry("model")
+"""By the names of :data:`bench.architectures.architectures`, which have random weights."""
+
+
+def load(name: str, weights: str | None, *, random: bool = False) -> Bundle[Any]:
+    """Return a model with what it reads with.
+
+    Args:
+        name: of the family.
+        weights: a name or a folder; None for the family's default.
+        random: take the family's architecture with random weights, for a look at chance.
+
+    Raises:
+        UserError: unknown name, weights that cannot be had, or random ones that were not wanted.
+    """
+    checkpoint = checkpoints[name]
+    if random:
+        if weights is not None:
+            raise UserError("--random takes no --weights: give one of the two.")
+        return _random(name)
+    bundle = checkpoint.build(weights or checkpoint.weights)
+    if bundle.weights is None:
+        raise UserError(
+            f"'{weights}' has random weights and would find what chance finds: name its weights, "
+            f"such as '{checkpoint.weights}', or give --random to see chance."
+        )
+    return bundle
+
+
+def accuracy(
+    bundle: Bundle[Any],
+    split: Split,
+    *,
+    protocol: str,
+    device: torch.device,
+    limit: int | None = None,
+    seconds: float = 150.0,
+    precision: Precision = "float32",
+) -> AccuracySummary:
+    """Return R@K of both directions with intervals.
+
+    Args:
+        bundle: a dual encoder or a pair scorer.
+        split: what to search.
+        protocol: name to report.
+        device: where to compute.
+        limit: use the first so many images only.
+        seconds: for the scores of a pair scorer; what does not fit is sampled.
+        precision: of the forward passes.
+    """
+    corpus: Corpus = BundleCorpus(split, bundle, device)
+    corpus = corpus if limit is None else FirstImages(corpus, limit)
+    model = bundle.model.to(device)
+    if isinstance(model, DualEncoder):
+        metrics, sampled = _dual(model, corpus, device, precision), False
+    else:
+        scorer = cast(PairScorer, model)
+        metrics, sampled = _pair(scorer, corpus, device, seconds, precision)
+    return summarize_accuracy(metrics, corpus.caption_image, protocol=protocol, sampled=sampled)
+
+
+def _dual(
+    encoder: DualEncoder, corpus: Corpus, device: torch.device, precision: Precision
+) -> RetrievalMetrics:
+    with autocast(device, precision):
+        found = encode_corpus(encoder, corpus, progress=True)
+    return evaluate(found.images, found.captions, corpus.caption_image)
+
+
+def _pair(
+    scorer: PairScorer, corpus: Corpus, device: torch.device, seconds: float, precision: Precision
+) -> tuple[RetrievalMetrics, bool]:
+    """Return the metrics, and whether they are of a sample of the queries."""
+    states = prepare_corpus(scorer, corpus, batch_size=32, precision=precision)
+    timer, part = timer_for(device), min(1.0, seconds / 10)
+    rates = pair_rates(scorer, states, timer, seconds=part, parts=3, precision=precision)
+    affordable = float(np.median(rates)) * seconds
+    return pair_metrics(scorer, corpus, states, affordable, SAMPLE_SEED, precision)
+
+
+def _random(name: str) -> Bundle[Any]:
+    architecture = architectures[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = architecture.build().eval()
+    size = architecture.image_size
+    return Bundle(model, square(size), architecture.texts(), size, None)
+
+
+def _open_clip(weights: str) -> Bundle[Any]:
+    from baselines.pretrained.open_clip import PLACES, build_open_clip
+
+    if weights.startswith(PLACES):
+        return build_open_clip(weights)
+    name, _, tag = weights.partition("/")
+    return build_open_clip(name, tag or None)
+
+
+def _transformers_clip(weights: str) -> Bundle[Any]:
+    from baselines.pretrained.transformers_clip import build_transformers_clip
+
+    return build_transformers_clip(weights)
+
+
+def _vilt(weights: str) -> Bundle[Any]:
+    from baselines.pretrained.vilt import build_vilt
+
+    return build_vilt(weights)
+
+
+def _blip(weights: str) -> Bundle[Any]:
+    from baselines.pretrained.blip import build_blip
+
+    return build_blip(weights)
+
+
+checkpoints.register("open_clip")(Checkpoint("ViT-B-32/laion2b_s34b_b79k", _open_clip))
+checkpoints.register("transformers_clip")(
+    Checkpoint("openai/clip-vit-base-patch32", _transformers_clip)
+)
+checkpoints.register("vilt")(Checkpoint("dandelin/vilt-b32-finetuned-coco", _vilt))
+checkpoints.register("blip_itm")(Checkpoint("Salesforce/blip-itm-base-coco", _blip))
