@@ -108,8 +108,9 @@ def _measured(number: str, reports: Sequence[Report]) -> Iterator[tuple[Report, 
         for view, block in report.blocks:
             place = report.dataset, view.section
             for verdict in block.verdicts:
-                known = isinstance(verdict, Verdict) and verdict.effect is not None
-                if known and verdict.number == number and place not in seen:
+                if not isinstance(verdict, Verdict) or verdict.number != number:
+                    continue
+                if verdict.effect is not None and place not in seen:
                     seen.add(place)
                     yield report, view, verdict
 

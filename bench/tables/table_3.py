@@ -60,7 +60,7 @@ def block(view: View) -> Block:
     rows = [
         _row(view, name, truth)
         for truth in TRUTHS
-        for name in view.rows
+        for name in systems
         if measure(view.of("images", name), truth, "ndcg")
     ]
     return lay_out([Grid(COLUMNS, rows)], rows, [verdict(view)])

@@ -69,7 +69,7 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section: captions, sentence pairs, human judgments."""
-    rows = [_row(view, name) for name in view.rows if view.of("texts", name)]
+    rows = [_row(view, name) for name in systems if view.of("texts", name)]
     grids = [
         Grid(CAPTIONS, rows, "Captions of the same image among all test captions"),
         Grid(
@@ -187,8 +187,8 @@ register(
             "among the first K; mean average precision at R, the number of such captions "
             "(Musgrave et al. 2020), with a bootstrap over images.",
             "**SICK ... CxC** (of models of photographs, where the sets are at hand): Spearman's "
-            "correlation of cosine and rating; **MRPC**: paraphrase or not; **τ** (Flickr8k): Kendall's "
-            "correlation of image-caption cosine and human rating.",
+            "correlation of cosine and rating; **MRPC**: paraphrase or not; **τ** (Flickr8k): "
+            "Kendall's correlation of image-caption cosine and human rating.",
         ),
     )
 )
