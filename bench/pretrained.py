@@ -109,8 +109,14 @@ def judged(options: PretrainedOptions) -> tuple[dict[str, Any], AccuracySummary]
         seconds=options.seconds,
         precision=options.precision,
     )
-    facts = {"model": options.model, "weights": bundle.weights, "dataset": dataset.name}
-    facts |= {"dataset_sha256": dataset.sha256, "split": options.split, "limit": options.limit}
+    facts: dict[str, Any] = {
+        "model": options.model,
+        "weights": bundle.weights,
+        "dataset": dataset.name,
+        "dataset_sha256": dataset.sha256,
+        "split": options.split,
+        "limit": options.limit,
+    }
     return facts, summary
 
 

@@ -241,8 +241,8 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept = dict(settings)
     for part in dataclasses.fields(Config):
-        if isinstance(part.default_factory, type) and part.name in kept:
-            kept[part.name] = _without_later(part.default_factory, kept[part.name])
+        if part.default_factory is not dataclasses.MISSING and part.name in kept:
+            kept[part.name] = _without_later(part.default_factory(), kept[part.name])
     return kept
 
 
@@ -252,8 +252,8 @@ def digest_of(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _without_later(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    defaults = {f.name: f.default for f in dataclasses.fields(kind) if f.metadata.get("later")}
+def _without_later(part: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {f.name: f.default for f in dataclasses.fields(part) if f.metadata.get("later")}
     return {n: value for n, value in values.items() if n not in defaults or value != defaults[n]}
 
 
