@@ -4,80 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from bench.evidence import Difference, compare
+from bench.differences import Difference, compare
 from bench.layout import duration, significant
 from bench.sections import View
+from bench.verdicts import MARGIN, Effect, Outcome, Verdict, one_seed, unknown
 
-Outcome = Literal["holds", "does not hold", "undecided", "not measured yet"]
-MARGIN = 12.0
-"""RSUM points that still count as competitive: two points on each of the six recalls."""
 CLAIMED_PER_MILLE = 3.0
 """The ICCV abstract's 3/1000 of the one-stream inference time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim of the paper. Attributes: statement: in few words. table: that judges it."""
-
-    statement: str
-    table: str
-
-
-CLAIMS: Mapping[str, Claim] = {
-    "C1": Claim("COOKIE beats the plain dual-stream", "1"),
-    "C2": Claim("COOKIE is competitive with the single-stream", "1"),
-    "C3": Claim("it needs 3/1000 of the one-stream inference time", "2"),
-    "C4": Claim("image retrieval improves (by 5.7 %)", "3"),
-    "C5": Claim("text matching improves (by 3.9 %)", "4"),
-    "C6": Claim("sharing the transformer's weights is what aligns the streams", "5"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """The number that a verdict rests on.
-
-    Attributes:
-        value: in ``unit``. low, high: its bounds. bounds: what they are.
-        p_value: two-sided, of no difference; None where none is tested.
-        signed: whether it is a difference, written with its sign.
-    """
-
-    value: float
-    unit: str
-    low: float
-    high: float
-    bounds: str = "95 % interval"
-    p_value: float | None = None
-    signed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a section says on one claim.
-
-    Attributes:
-        claim: its number, C1 to C6, and its statement in brackets.
-        reason: the sentence's second half, with the numbers.
-        effect: the number that decides, None where nothing was measured.
-    """
-
-    claim: str
-    outcome: Outcome
-    reason: str
-    effect: Effect | None = None
-
-    @property
-    def number(self) -> str:
-        """The claim's number, a key of :data:`CLAIMS`."""
-        return self.claim.partition(" ")[0]
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in one sentence."""
-        return f"{self.claim} {self.outcome}: {self.reason}"
 
 
 def verdicts(view: View) -> list[Verdict]:
@@ -87,15 +22,16 @@ def verdicts(view: View) -> list[Verdict]:
 
 def beats_dual_stream(view: View) -> Verdict:
     """C1: COOKIE is more accurate than the plain dual-stream."""
+    claim = "C1 (COOKIE beats the plain dual-stream)"
     difference = _difference(view, "cookie", "dual_stream")
     if difference is None:
-        return _unknown("C1 (COOKIE beats the plain dual-stream)", "cookie and dual_stream")
+        return unknown(claim, "records of cookie and dual_stream")
     outcome: Outcome = "undecided"
     if difference.significant:
         outcome = "holds" if difference.value > 0 else "does not hold"
     tail = "" if difference.significant else ", no difference"
     reason = f"{_numbers('COOKIE', 'the dual-stream', difference)}{tail}{_seeds(view)}."
-    return Verdict("C1 (COOKIE beats the plain dual-stream)", outcome, reason, _effect(difference))
+    return Verdict(claim, outcome, reason, _effect(difference))
 
 
 def competitive_with_single_stream(view: View) -> Verdict:
@@ -103,7 +39,7 @@ def competitive_with_single_stream(view: View) -> Verdict:
     claim = "C2 (COOKIE is competitive with the single-stream)"
     difference = _difference(view, "cookie", "single_stream")
     if difference is None:
-        return _unknown(claim, "cookie and single_stream")
+        return unknown(claim, "records of cookie and single_stream")
     outcome: Outcome = "undecided"
     if difference.low > -MARGIN:
         outcome = "holds"
@@ -135,13 +71,7 @@ def _numbers(first: str, second: str, difference: Difference) -> str:
 
 def _seeds(view: View) -> str:
     evidence = view.evidence("cookie")
-    if evidence is None or len(evidence.seeds) > 1:
-        return ""
-    return "; one seed, so the spread between trainings is not in the interval"
-
-
-def _unknown(claim: str, needed: str) -> Verdict:
-    return Verdict(claim, "not measured yet", f"this section lacks records of {needed}.")
+    return "" if evidence is None else one_seed(len(evidence.seeds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +98,7 @@ def faster(view: View) -> Verdict:
     claim = "C3 (3/1000 of the one-stream inference time)"
     ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
     if ours is None or theirs is None:
-        return _unknown(claim, "the speed of cookie and single_stream")
+        return unknown(claim, "records of the speed of cookie and single_stream")
     full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
     ratio = per_mille(full, reference)
     outcome: Outcome = "undecided"

@@ -7,16 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from bench.evidence import (
-    DIRECTIONS,
-    Difference,
-    Evidence,
-    RecallDifference,
-    compare,
-    compare_recalls,
-    gather,
-)
+from bench.differences import Difference, RecallDifference, compare, compare_recalls
+from bench.evidence import DIRECTIONS, Evidence, gather
 from bench.records import Record
+from bench.verdicts import CERTAIN
 from cookie.errors import UserError
 
 
@@ -88,13 +82,10 @@ def _paired(measure: str, found: Difference | RecallDifference, n: str) -> Contr
         "difference",
         found.low,
         found.high,
-        _CERTAIN,
+        CERTAIN,
         found.p_value,
         n,
     )
-
-
-_CERTAIN = "95 % interval"
 
 
 def _shared(first: Evidence, second: Evidence, direction: str) -> int:
@@ -133,7 +124,7 @@ def _times(measure: str, first: Sequence[float], second: Sequence[float]) -> Con
         "ratio",
         None if found is None else found.low,
         None if found is None else found.high,
-        "" if found is None else _CERTAIN,
+        "" if found is None else CERTAIN,
         n=f"{len(first):,} and {len(second):,} times",
     )
 

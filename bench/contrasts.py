@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.evidence import Difference, compare, gather
+from bench.differences import Difference, compare
+from bench.evidence import gather
 
 if TYPE_CHECKING:
     from bench.measure.statistics import Interval

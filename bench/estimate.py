@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, assert_never
 
 import torch
 
@@ -20,6 +20,8 @@ from cookie.errors import DataError
 REACHED = 0.2
 """Share of the matrix product peak that training and scoring are taken to reach."""
 CAPTION_TOKENS = 14
+SENTENCES = 35_000
+"""Of the rated pairs and paraphrases of text matching, about."""
 VALUES_A_SECOND = 1e8
 """Normal variates that a core draws."""
 START_SECONDS = 15.0
@@ -90,22 +92,26 @@ class CostModel:
 
     def seconds(self, cell: Cell, cells: Sequence[Cell]) -> float:
         """Return the expected seconds of a cell."""
-        if cell.kind == "train":
-            return self._train(cell.system)
-        if cell.kind == "accuracy":
-            return self._accuracy(cell.system)
-        if cell.kind == "efficiency":
-            return self._efficiency(cell.system)
-        if cell.kind == "growth":
-            return self._growth(cell.gallery)
-        if cell.kind == "shortlists":
-            return self._shortlists()
-        if cell.kind == "shortlist_speed":
-            return self._shortlist_speed()
-        if cell.kind == "cost":
-            return COST_SECONDS
-        systems_timed = sum(other.kind == "efficiency" for other in cells)
-        return 2 * self.effort.latency + systems_timed * self._encoding()
+        match cell.kind:
+            case "train":
+                return self._train(cell.system)
+            case "accuracy":
+                return self._accuracy(cell.system)
+            case "images" | "texts":
+                return self._unimodal(cell.kind)
+            case "efficiency":
+                return self._efficiency(cell.system)
+            case "latency":
+                return self._latency(cells)
+            case "growth":
+                return self._growth(cell.gallery)
+            case "shortlists":
+                return self._shortlists()
+            case "shortlist_speed":
+                return self._shortlist_speed()
+            case "cost":
+                return COST_SECONDS
+        assert_never(cell.kind)
 
     def _train(self, system: str) -> float:
         settings = self.config.train
@@ -121,6 +127,24 @@ class CostModel:
         pairs = {"pair": images * captions, "two-stage": 16 * (images + captions)}
         scoring = pairs.get(systems[system].family, 0) * self._pair() / self.rate
         return self._encoding() + min(self.runner.options.accuracy_seconds, scoring)
+
+    def _unimodal(self, kind: Literal["images", "texts"]) -> float:
+        """One modality of the test split, scored against itself, and sentences beside captions."""
+        images, captions = self._counts()
+        if kind == "images":
+            return START_SECONDS / 5 + (images * self._image() + self._scores(images)) / self.rate
+        photographs = self.runner.workshop.dataset.split("test").scenes is None
+        sentences = captions + (SENTENCES if photographs else 0)
+        work = sentences * self._caption() + images * self._image() + self._scores(captions)
+        return START_SECONDS / 5 + work / self.rate
+
+    def _scores(self, items: int) -> float:
+        """FLOPs of every item's cosine with every other."""
+        return 2.0 * items**2 * self.config.head.embedding
+
+    def _latency(self, cells: Sequence[Cell]) -> float:
+        timed = sum(other.kind == "efficiency" for other in cells)
+        return 2 * self.effort.latency + timed * self._encoding()
 
     def _efficiency(self, system: str) -> float:
         if systems[system].family == "dual":

@@ -1,4 +1,4 @@
-"""What accuracy records say about a system, and about the difference between two.
+"""What accuracy records say about a system: its answers, recalls and their uncertainty.
 
 Resampling is over images: an image and its captions are drawn together, since captions of one
 image are not independent. Several seeds enter as the mean over seeds of each query's hits.
@@ -59,39 +59,8 @@ class Evidence:
     @property
     def rsum_interval(self) -> tuple[float, float]:
         """95 % percentile bootstrap interval of :attr:`rsum`."""
-        low, high = np.percentile(_resampled_rsums([self])[0], [2.5, 97.5])
+        low, high = np.percentile(resampled_rsums([self])[0], [2.5, 97.5])
         return float(low), float(high)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """RSUM of one system minus another's, on the queries that both answered.
-
-    Attributes:
-        low, high: 95 % paired bootstrap interval.
-        p_value: two-sided, of no difference.
-        standard_error: of the difference, by the same bootstrap.
-        first, second: the RSUMs on the common queries.
-        queries: number of common queries by direction.
-    """
-
-    first: float
-    second: float
-    low: float
-    high: float
-    p_value: float
-    standard_error: float
-    queries: Mapping[str, int]
-
-    @property
-    def value(self) -> float:
-        """The difference itself."""
-        return self.first - self.second
-
-    @property
-    def significant(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
 
 
 def gather(records: Sequence[Record]) -> Evidence:
@@ -141,99 +110,7 @@ def _hits(
     return (ranks[:, None] < np.array(ks)).astype(np.float64)
 
 
-def compare(first: Evidence, second: Evidence) -> Difference:
-    """Return the paired difference of two systems on the queries that both answered."""
-    pair = _on_common_queries(first, second)
-    one, two = _resampled_rsums(pair)
-    differences = one - two
-    low, high = np.percentile(differences, [2.5, 97.5])
-    return Difference(
-        first=pair[0].rsum,
-        second=pair[1].rsum,
-        low=float(low),
-        high=float(high),
-        p_value=_p_value(differences),
-        standard_error=float(differences.std(ddof=1)),
-        queries={name: len(answers.queries) for name, answers in pair[0].answers.items()},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class RecallDifference:
-    """R@k of one system minus another's on common queries, in percentage points.
-
-    Attributes:
-        first, second: the recalls in percent. low, high: 95 % paired bootstrap interval.
-        p_value: two-sided, of no difference. queries: number of common queries.
-    """
-
-    direction: str
-    k: int
-    first: float
-    second: float
-    low: float
-    high: float
-    p_value: float
-    queries: int
-
-    @property
-    def value(self) -> float:
-        """The difference itself."""
-        return self.first - self.second
-
-
-def compare_recalls(first: Evidence, second: Evidence) -> list[RecallDifference]:
-    """Return the paired differences in every R@k, on the queries that both answered."""
-    one, two = _on_common_queries(first, second)
-    return [
-        difference
-        for direction in DIRECTIONS
-        for difference in _recall_differences(direction, one, two)
-    ]
-
-
-def _recall_differences(direction: str, one: Evidence, two: Evidence) -> list[RecallDifference]:
-    from bench.measure.statistics import bootstrap_means, cluster_sums
-
-    answers = one.answers[direction]
-    gains = 100 * (answers.hits - two.answers[direction].hits)  # (Q, len(KS))
-    drawn = bootstrap_means(*cluster_sums(gains, answers.images))
-    lows, highs = np.percentile(drawn, [2.5, 97.5], axis=0)
-    return [
-        RecallDifference(
-            direction,
-            k,
-            one.recall(direction, k),
-            two.recall(direction, k),
-            float(lows[column]),
-            float(highs[column]),
-            _p_value(drawn[:, column]),
-            len(answers.queries),
-        )
-        for column, k in enumerate(KS)
-    ]
-
-
-def _on_common_queries(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence]:
-    common = {
-        name: np.intersect1d(first.answers[name].queries, second.answers[name].queries)
-        for name in DIRECTIONS
-    }
-    return _restrict(first, common), _restrict(second, common)
-
-
-def _restrict(evidence: Evidence, queries: Mapping[str, NDArray[np.int64]]) -> Evidence:
-    answers = {name: evidence.answers[name].only(queries[name]) for name in DIRECTIONS}
-    return Evidence(answers, evidence.seeds)
-
-
-def _p_value(differences: Floats) -> float:
-    """Two-sided bootstrap p-value; never below what the number of resamples can show."""
-    tail = min((differences <= 0).sum(), (differences >= 0).sum())
-    return float(min(1.0, 2 * (tail + 1) / (len(differences) + 1)))
-
-
-def _resampled_rsums(systems: Sequence[Evidence]) -> Floats:
+def resampled_rsums(systems: Sequence[Evidence]) -> Floats:
     """Return (systems, resamples) RSUMs, all systems under the same resampled images.
 
     A recall is a ratio of two sums over images, hits and queries asked; both are resampled, so

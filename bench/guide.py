@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.claims import CLAIMS, Effect, Verdict
 from bench.layout import Column, Grid, Row, markdown_table, significant
 from bench.tables import tables
+from bench.verdicts import CERTAIN, CLAIMS, Effect, Verdict
 
 if TYPE_CHECKING:
     from bench.report import Report
@@ -30,7 +30,8 @@ INTRODUCTION = (
 )
 ENDING = (
     "`n/a` is never 0: the footnote beside it gives the reason. *holds*, *does not hold* and "
-    "*undecided* are judged within one section; *undecided* means that the interval allows both."
+    "*undecided* are judged within one section; *undecided* means that the interval allows both, "
+    "or that one training cannot decide (claim C6, which takes several)."
 )
 
 
@@ -107,8 +108,9 @@ def _measured(number: str, reports: Sequence[Report]) -> Iterator[tuple[Report, 
         for view, block in report.blocks:
             place = report.dataset, view.section
             for verdict in block.verdicts:
-                known = verdict.effect is not None and verdict.number == number
-                if known and place not in seen:
+                if not isinstance(verdict, Verdict) or verdict.number != number:
+                    continue
+                if verdict.effect is not None and place not in seen:
                     seen.add(place)
                     yield report, view, verdict
 
@@ -124,7 +126,7 @@ def effect_columns(effect: Effect | None) -> dict[str, str]:
     if effect is None:
         return {"effect": "-", "bounds": "-", "p_value": "-"}
     write = (lambda value: f"{value:+.1f}") if effect.signed else significant
-    remark = "" if effect.bounds.startswith("95 %") else f" ({effect.bounds})"
+    remark = "" if effect.bounds == CERTAIN else f" ({effect.bounds})"
     return {
         "effect": f"{write(effect.value)} {effect.unit}",
         "bounds": f"{write(effect.low)} to {write(effect.high)}{remark}",

@@ -15,6 +15,7 @@ from bench.layout import (
     fixed,
     markdown_table,
     significant,
+    spread,
 )
 from bench.records import read_all, write_text
 from bench.sections import View, views
@@ -89,4 +90,4 @@ def _rsum(row: Row) -> Value:
     rsum = row["rsum"]
     if isinstance(rsum, Missing):
         return rsum
-    return f"{rsum:.1f} ({row['rsum_low']:.1f} to {row['rsum_high']:.1f})"
+    return spread(rsum, row["rsum_low"], row["rsum_high"])

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cookie.data.dataset import RetrievalDataset, Split, find_data_root
+from cookie.data.catalog import find_data_root
+from cookie.data.dataset import RetrievalDataset, Split
 from cookie.data.scene_similarity import scene_similarity
 from cookie.retrieval.caption_agreement import caption_agreement
 from cookie.retrieval.judgments import Judgments, flickr8k_crowd, flickr8k_expert

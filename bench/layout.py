@@ -143,6 +143,11 @@ def fixed(digits: int) -> Callable[[float], str]:
     return lambda value: f"{value:.{digits}f}"
 
 
+def spread(value: float, low: float, high: float, sign: str = "") -> str:
+    """Return a value with its interval, to a tenth; ``sign`` "+" writes signs throughout."""
+    return f"{value:{sign}.1f} ({low:{sign}.1f} to {high:{sign}.1f})"
+
+
 def significant(value: float) -> str:
     """Return three significant digits, without an exponent between 0.001 and a million."""
     if value == 0 or 1e-3 <= abs(value) < 1e6:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import systems
 
-ORDER: tuple[Kind, ...] = (
-    "train",
-    "accuracy",
-    "images",
-    "texts",
-    "efficiency",
-    "latency",
-    "growth",
-    "shortlists",
-    "shortlist_speed",
-    "cost",
-)
+ORDER: tuple[Kind, ...] = get_args(Kind)
+"""What is trained comes first; then what rests on it, in the order in which kinds are named."""
 GROWING = ("dual_stream", "cookie", "single_stream", "two_stage")
 """Systems that are measured in turns while the gallery grows."""
 

@@ -92,7 +92,7 @@ def judged(options: PretrainedOptions) -> tuple[dict[str, Any], AccuracySummary]
         UserError: unknown model, data set, split or device, or weights that cannot be had.
     """
     from bench.checkpoints import accuracy, checkpoints, load
-    from cookie.data.dataset import load_dataset
+    from cookie.data.catalog import load_dataset
     from cookie.devices import resolve_device
 
     checkpoints[options.model]  # what is unknown is refused before anything is read
@@ -109,8 +109,14 @@ def judged(options: PretrainedOptions) -> tuple[dict[str, Any], AccuracySummary]
         seconds=options.seconds,
         precision=options.precision,
     )
-    facts = {"model": options.model, "weights": bundle.weights, "dataset": dataset.name}
-    facts |= {"dataset_sha256": dataset.sha256, "split": options.split, "limit": options.limit}
+    facts: dict[str, Any] = {
+        "model": options.model,
+        "weights": bundle.weights,
+        "dataset": dataset.name,
+        "dataset_sha256": dataset.sha256,
+        "split": options.split,
+        "limit": options.limit,
+    }
     return facts, summary
 
 

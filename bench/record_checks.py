@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from bench.evidence import DIRECTIONS
 from bench.record_types import MISSHAPEN, TYPES, type_problems
 from bench.records import EVERY_SYSTEM, Kind, Record, read
 from bench.systems import systems
+from cookie.config import digest_of
 from cookie.errors import DataError
 
 Check: TypeAlias = Callable[[Path, Record], Iterable[str]]
@@ -103,11 +102,6 @@ def shape_problems(record: Record) -> Iterator[str]:
             yield f"the values have no '{name}'."
 
 
-def config_digest(config: Mapping[str, Any]) -> str:
-    """Return the digest that :meth:`cookie.config.Config.digest` gives these settings."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
-
-
 def _place(path: Path, record: Record) -> Iterator[str]:
     """The file lies where its content belongs."""
     expected = Path(record.stamp.dataset, "records", record.section.folder, record.cell.filename)
@@ -117,7 +111,7 @@ def _place(path: Path, record: Record) -> Iterator[str]:
 
 def _settings(path: Path, record: Record) -> Iterator[str]:
     """The stamp's digest is that of the stored settings, which agree with themselves."""
-    found = config_digest(record.config)
+    found = digest_of(record.config)
     if found != record.stamp.config_digest:
         yield f"the stamp says {record.stamp.config_digest}, the stored settings give {found}."
     for name, told in (("preset", record.stamp.preset), ("regime", record.regime)):

@@ -125,6 +125,11 @@ class Section:
     limit: int | None = None
 
     @property
+    def name(self) -> str:
+        """What a drawing of it is called."""
+        return f"{self.preset}, {self.regime}, {self.hardware}"
+
+    @property
     def folder(self) -> Path:
         """Path of the section's records below ``records/``."""
         limited = "" if self.limit is None else f"-first-{self.limit}"

@@ -9,10 +9,14 @@ from bench.claims import CLAIMED_PER_MILLE, gallery_for, per_mille_at
 from bench.layout import Column, Marked, Missing, Value, duration, significant
 from bench.published import published
 from bench.sections import View
+from bench.verdicts import Finding
 
+REACH = 200
+"""Times the measured images up to which rates are believed: beyond, a few ms become hours."""
 PUBLISHED_SIZES = {1_000: " 1K", 5_000: " 5K"}
 """Images -> how a published row names the data it was evaluated on."""
 
+TOO_FAR = Missing(f"More than {REACH} times the images whose rates were measured.")
 RATIOS = (
     Column("images", "images", lambda value: f"{value:,}"),
     Column("cookie", "COOKIE", duration),
@@ -36,20 +40,17 @@ def ratio_rows(view: View, sizes: Sequence[int]) -> list[dict[str, Value]]:
 def _ratio_row(
     size: int, full: Mapping[str, Any], reference: Mapping[str, Any]
 ) -> dict[str, Value]:
+    keys = ("cookie", "single_stream", "per_mille")
+    if size > REACH * full["images"]:
+        return {"images": size, **dict.fromkeys(keys, TOO_FAR), **published_ratio(size)}
     found = (
         evaluation_at(size, full),
         evaluation_at(size, reference),
         per_mille_at(size, full, reference),
     )
     modelled = size != full["images"] or reference["extrapolated"]
-    ours, theirs, ratio = (_by_rates(value) if modelled else value for value in found)
-    return {
-        "images": size,
-        "cookie": ours,
-        "single_stream": theirs,
-        "per_mille": ratio,
-        **published_ratio(size),
-    }
+    shown = [_by_rates(value) if modelled else value for value in found]
+    return {"images": size, **dict(zip(keys, shown, strict=True)), **published_ratio(size)}
 
 
 def _by_rates(value: float) -> Marked:
@@ -90,24 +91,26 @@ def _whole(row: Mapping[str, str]) -> str:
     )
 
 
-def ratio_sentence(view: View) -> str:
+def ratio_finding(view: View) -> Finding:
     """Return the ratio where others published theirs, and where it is what the paper claims."""
     subject = "Full evaluation by gallery size (3/1000 of the one-stream inference time)"
     ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
     if ours is None or theirs is None:
-        return f"{subject}: this section lacks the speed of cookie and single_stream."
+        return Finding(subject, "this section lacks the speed of cookie and single_stream.")
     full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
     ratios = [
         f"{significant(per_mille_at(size, full, reference))} per mille at {size:,} images"
         for size in PUBLISHED_SIZES
-    ]
+        if size <= REACH * full["images"]
+    ] or ["an unknown share at the published numbers of images"]
     size = gallery_for(CLAIMED_PER_MILLE, full, reference)
     passes = (
         f"it falls to {CLAIMED_PER_MILLE:g} per mille at no number of images"
         if size is None
         else f"it falls to {CLAIMED_PER_MILLE:g} per mille at about {significant(size)} images"
     )
-    return (
-        f"{subject}: by the measured rates COOKIE takes {' and '.join(ratios)} "
-        f"of the single-stream's time; {passes}."
+    return Finding(
+        subject,
+        f"by the measured rates COOKIE takes {' and '.join(ratios)} of the single-stream's time; "
+        f"{passes}.",
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bench.claims import Outcome, Verdict
+from collections.abc import Mapping
+
 from bench.contrasts import WANTED_SEEDS, Contrast, contrast
 from bench.sections import View
+from bench.verdicts import CERTAIN, Effect, Outcome, Verdict, unknown
 
 CLAIM = "C6 (sharing the transformer's weights is what aligns the streams)"
 DECIDING = {
@@ -30,12 +32,21 @@ def sharing_aligns(view: View) -> Verdict:
     known = {name: item for name, item in found.items() if item is not None}
     if len(known) < len(DECIDING):
         missing = ", ".join(name for name in DECIDING if name not in known)
-        return Verdict(CLAIM, "undecided", f"this section lacks records of {missing} or cookie.")
+        return unknown(CLAIM, f"records of {missing} or cookie")
     beside = {name: contrast(view, "cookie", name) for name in BESIDE}
     parts = [_against(DECIDING[name], item) for name, item in known.items()]
     parts += [_against(BESIDE[name], item) for name, item in beside.items() if item is not None]
     reason = f"COOKIE's RSUM against {'; against '.join(parts)}{_seeds(list(known.values()))}."
-    return Verdict(CLAIM, _outcome(list(known.values())), reason)
+    return Verdict(CLAIM, _outcome(list(known.values())), reason, _effect(known))
+
+
+def _effect(known: Mapping[str, Contrast]) -> Effect:
+    """Return the difference that the claim stands or falls with: the least clear lead."""
+    name = min(known, key=lambda name: (known[name].sign, known[name].difference.value))
+    item, found = known[name], known[name].difference
+    bounds = CERTAIN if len(item.seeds) > 1 else "over images, one seed"
+    unit = f"RSUM points against {DECIDING[name]}"
+    return Effect(found.value, unit, found.low, found.high, bounds, found.p_value)
 
 
 def _outcome(contrasts: list[Contrast]) -> Outcome:
@@ -47,7 +58,8 @@ def _outcome(contrasts: list[Contrast]) -> Outcome:
 
 def _against(rival: str, item: Contrast) -> str:
     found = item.difference
-    clear = "" if item.sign else f", no difference; {item.detectable:.1f} would have shown"
+    seen = f"; {item.detectable:.1f} would have shown" if item.detectable else ", the same answers"
+    clear = "" if item.sign else f", no difference{seen}"
     return (
         f"{rival} {found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}, "
         f"p = {found.p_value:.2g}{clear})"

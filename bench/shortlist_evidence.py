@@ -1,10 +1,11 @@
-"""What the records of shortlists say at every length, in the form of accuracy records."""
+"""What the records of shortlists say at every length: answers, differences, times."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.differences import Difference, compare
 from bench.evidence import DIRECTIONS, Evidence, gather_samples
 from bench.records import Record
 from bench.sections import View
@@ -12,6 +13,7 @@ from bench.sections import View
 SYSTEM = "two_stage"
 ALONE, WHOLE = "alone", "whole"
 """The end points, as the records name them."""
+END_POINTS = {ALONE: "cookie", WHOLE: "single_stream"}
 
 
 def names(view: View) -> list[str]:
@@ -48,3 +50,32 @@ def _joined(groups: Sequence[Mapping[str, Any]], direction: str, name: str) -> d
         "image": [image for part in found for image in part["image"]],
         "rank": [rank for part in found for rank in part["rank"][name]],
     }
+
+
+class Sweep:
+    """One section's lengths with what is known of each.
+
+    Attributes:
+        names: the lengths between the end points. evidence: the answers at each.
+        against_whole, against_alone: differences from the single-stream, and from COOKIE.
+        speed: the record of times, None where there is none.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.view, self.names = view, names(view)
+        self.evidence = {name: evidence(view, name) for name in self.names}
+        self.against_whole = self._compared(WHOLE)
+        self.against_alone = self._compared(ALONE)
+        self.speed = view.one("shortlist_speed", SYSTEM)
+
+    def _compared(self, reference: str) -> dict[str, Difference]:
+        other = self.evidence[reference]
+        others = [name for name in self.names if name != reference]
+        return {name: compare(self.evidence[name], other) for name in others}
+
+    def full_evaluation(self, name: str) -> Mapping[str, Any] | None:
+        """Return what the full evaluation takes at one length, None where it is unknown."""
+        if name in END_POINTS:
+            record = self.view.one("efficiency", END_POINTS[name])
+            return None if record is None else record.values["full_evaluation"]
+        return None if self.speed is None else self.speed.values["full_evaluations"][name]

@@ -17,8 +17,9 @@ from bench.records import Section
 from bench.systems import systems
 from cookie import devices
 from cookie.config import Config, preset
+from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
-from cookie.data.dataset import RetrievalDataset, load_dataset
+from cookie.data.dataset import RetrievalDataset
 from cookie.data.pixels import open_pixels
 from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.encoding import Embeddings, encode_corpus

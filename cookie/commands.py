@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from cookie.config import Config
-from cookie.data.dataset import RetrievalDataset, load_dataset
+from cookie.data.catalog import load_dataset
+from cookie.data.dataset import RetrievalDataset
 from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.devices import config_for, resolve_device
 from cookie.encoding import (

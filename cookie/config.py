@@ -9,11 +9,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from typing import Any, Literal
 
 Regime = Literal["scratch", "frozen", "finetune"]
 Pooling = Literal["mean", "max", "gpo"]
@@ -228,26 +226,35 @@ class Config:
 
     def decisive(self) -> dict[str, Any]:
         """Return :meth:`to_dict` without the :data:`LATER` settings that have their default."""
-        return _decisive(self)
+        return decisive(self.to_dict())
 
     def digest(self) -> str:
         """Return 12 hex digits that change whenever any setting does; see :data:`LATER`."""
-        text = json.dumps(self.decisive(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest_of(self.to_dict())
 
 
-def _decisive(settings: DataclassInstance) -> dict[str, Any]:
-    """Return nested dictionaries of ``settings``, in the order of the fields."""
-    values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
-    for added in dataclasses.fields(settings):
-        if added.metadata.get("later") and values[added.name] == added.default:
-            del values[added.name]
-    return {
-        name: value
-        if not dataclasses.is_dataclass(value) or isinstance(value, type)
-        else _decisive(value)
-        for name, value in values.items()
-    }
+def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings without the :data:`LATER` ones that have their default.
+
+    Args:
+        settings: as :meth:`Config.to_dict` gives them.
+    """
+    kept = dict(settings)
+    for part in dataclasses.fields(Config):
+        if part.default_factory is not dataclasses.MISSING and part.name in kept:
+            kept[part.name] = _without_later(part.default_factory(), kept[part.name])
+    return kept
+
+
+def digest_of(settings: Mapping[str, Any]) -> str:
+    """Return the digest of stored settings, the one that :meth:`Config.digest` gives."""
+    text = json.dumps(decisive(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without_later(part: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {f.name: f.default for f in dataclasses.fields(part) if f.metadata.get("later")}
+    return {n: value for n, value in values.items() if n not in defaults or value != defaults[n]}
 
 
 def preset(name: str) -> Config:

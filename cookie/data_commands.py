@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cookie.data.dataset import load_dataset
+from cookie.data.catalog import load_dataset
 
 if TYPE_CHECKING:
     from cookie.options import DataFacts, DataShards, DataShow

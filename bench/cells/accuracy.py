@@ -6,28 +6,21 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from baselines.pair_scoring import Direction, score_matrix, score_rows
-from baselines.pair_states import Prepared, prepare_corpus
-from baselines.two_stage import rerank, scatter_scores
+from baselines.pair_scoring import score_matrix, score_rows
+from baselines.pair_states import Prepared
 from bench.cells.examples import examples
 from bench.cells.floor import floor_metrics
-from bench.cells.rates import pair_rates
+from bench.cells.pairs import pair_rate, prepared, reranked
 from bench.cells.sampling import Sample, draw, pairs_of_all
-from bench.measure.timer import timer_for
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
-from cookie.encoding import Embeddings
 from cookie.interfaces import (
     Corpus,
     DualEncoder,
-    ImageState,
     IndexArray,
     PairScorer,
-    TextState,
 )
 from cookie.retrieval import (
     DirectionMetrics,
@@ -35,7 +28,6 @@ from cookie.retrieval import (
     direction_metrics,
     evaluate,
     evaluate_scores,
-    topk,
 )
 from cookie.retrieval.positives import image_positives
 from cookie.training.precision import Precision
@@ -161,57 +153,9 @@ def _two_stage(
     return _metrics(corpus, sample, i2t, t2i), not sample.whole
 
 
-def reranked(
-    scorer: PairScorer,
-    states: Prepared,
-    embeddings: Embeddings,
-    asked: IndexArray,
-    size: int,
-    direction: Direction,
-    precision: Precision,
-) -> Tensor:
-    """Return (Q, G) scores of the shortlisted pairs of the queries ``asked``, -inf elsewhere."""
-    images, texts = states
-    rows = torch.from_numpy(asked).to(images.tokens.device)
-    if direction == "i2t":
-        first = topk(embeddings.images[asked], embeddings.captions, size)
-        images = ImageState(images.tokens[rows])
-        gallery = len(embeddings.captions)
-    else:
-        first = topk(embeddings.captions[asked], embeddings.images, size)
-        texts = TextState(texts.tokens[rows], texts.mask[rows])
-        gallery = len(embeddings.images)
-    found = rerank(scorer, images, texts, first, direction, precision=precision, progress=True)
-    return scatter_scores(found, gallery)
-
-
 _FAMILIES: Mapping[str, Callable[[Workshop, str, int, Mapping[str, Any]], Evaluated]] = {
     "floor": _floor,
     "dual": _dual,
     "pair": _pair,
     "two-stage": _two_stage,
 }
-
-
-def prepared(workshop: Workshop, part: str, seed: int) -> tuple[PairScorer, Corpus, Prepared]:
-    """Return a trained pair scorer, the test split as it reads it, and its prepared states."""
-    module = workshop.trained(part, seed)
-    corpus = workshop.corpora(getattr(module, "text_layers", None))["test"]
-    scorer = cast(PairScorer, module)
-    return scorer, corpus, prepare_corpus(scorer, corpus, precision=workshop.precision)
-
-
-def pair_rate(workshop: Workshop, scorer: PairScorer, states: Prepared) -> float:
-    """Return pairs a second, to judge how many queries fit into the time."""
-    return float(
-        np.median(
-            pair_rates(
-                scorer,
-                states,
-                timer_for(workshop.device),
-                seconds=min(1.0, workshop.effort.part),
-                parts=3,
-                precision=workshop.precision,
-            )
-        )
-    )

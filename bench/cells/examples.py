@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from baselines.pair_scoring import score_rows
+from bench.cells.pairs import prepared, reranked
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.interfaces import DualEncoder, IndexArray
@@ -46,8 +47,6 @@ def _scores(
     workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any], captions: IndexArray
 ) -> Tensor:
     """Return (Q, images) scores as the system ranks by them; not shortlisted is -inf."""
-    from bench.cells.accuracy import prepared, reranked
-
     spec, precision = systems[system], workshop.precision
     if spec.family == "pair":
         scorer, _, states = prepared(workshop, spec.parts[0], seed)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.cells.contestants import Contestant, ratios
 from bench.cells.fresh import fresh_memory
 from bench.cells.gallery_rates import affordable_images, rising_batches
 from bench.cells.latency import asking, raw
@@ -13,10 +13,10 @@ from bench.effort import GrowthEffort
 from bench.galleries import Storage, choose_storage, free_disk, free_memory, random_gallery
 from bench.grown_servers import Grown, GrownDual, GrownPair, bytes_per_image, grow
 from bench.grown_worker import build_grown
-from bench.measure.latency import InterleavedSamples, PairedRatio, measure_interleaved
+from bench.measure.latency import InterleavedSamples, measure_interleaved
 from bench.measure.memory import MemoryColumn, MemoryUse
 from bench.measure.peaks import measure_peaks
-from bench.measure.percentiles import Interval, required_samples, summary
+from bench.measure.percentiles import required_samples, summary
 from bench.measure.timer import timer_for
 from bench.servers import PairServer, Queries, make_server
 from bench.systems import systems
@@ -26,21 +26,6 @@ from cookie.retrieval.search import FlatIndex
 SEARCH = "search"
 """Name of the search alone, without an encoder, beside the systems."""
 Ask = Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """A system in front of the gallery, or of a part of it.
-
-    Attributes:
-        name: of the system. server: what answers. images: gallery rows that it really looks at.
-        row_bytes: what one image takes in its gallery.
-    """
-
-    name: str
-    server: Grown
-    images: int
-    row_bytes: int
 
 
 def run(
@@ -111,7 +96,7 @@ class GrowthBench:
                 name: self._system(one, times[name], queries) for name, one in contestants.items()
             },
             "search": self._bandwidth(times[SEARCH]),
-            "ratios": _ratios(together, contestants, self.size),
+            "ratios": ratios(together, contestants, self.size),
         }
         return values, raw(together, long)
 
@@ -168,7 +153,7 @@ class GrowthBench:
         return self._in_turns(chosen, rounds, 2 * self.effort.long_s)
 
     def _system(self, one: Contestant, times: list[float], queries: Queries) -> dict[str, Any]:
-        factor = self.size / one.images
+        factor = one.factor(self.size)
         return {
             **summary([factor * seconds for seconds in times]),
             "extrapolated": one.images < self.size,
@@ -231,26 +216,3 @@ class GrowthBench:
             self.storage,
             timeout_s=self.effort.memory_s,
         )
-
-
-def _ratios(
-    together: InterleavedSamples, contestants: Mapping[str, Contestant], size: int
-) -> dict[str, dict[str, Any]]:
-    """Return each system's time relative to the single-stream's, paired by rounds."""
-    reference = "single_stream"
-    if reference not in contestants:
-        return {}
-    factor = {name: size / one.images for name, one in contestants.items()}
-    found = {name: together.ratio(name, reference) for name in contestants}
-    return {
-        name: _scaled(ratio, factor[name] / factor[reference]).to_dict()
-        for name, ratio in found.items()
-        if name != reference
-    }
-
-
-def _scaled(ratio: PairedRatio, factor: float) -> PairedRatio:
-    interval = ratio.interval
-    if interval is not None:
-        interval = Interval(factor * interval.low, factor * interval.high, interval.confidence)
-    return replace(ratio, median=factor * ratio.median, interval=interval)

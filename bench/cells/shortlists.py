@@ -18,7 +18,7 @@ from torch import Tensor
 from baselines.pair_scoring import Direction, score_list, score_matrix, score_rows
 from baselines.pair_states import Prepared
 from baselines.two_stage import scatter_scores
-from bench.cells.accuracy import pair_rate, prepared
+from bench.cells.pairs import pair_rate, prepared
 from bench.cells.sampling import Sample, draw, pairs_of_all
 from bench.shortlist_evidence import ALONE, WHOLE
 from bench.systems import systems

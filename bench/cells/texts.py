@@ -13,7 +13,7 @@ from bench.image_truths import CROWD, EXPERT, caption_names
 from bench.sentence_sets import SETS, load, load_paraphrases
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
-from cookie.data.dataset import find_data_root
+from cookie.data.catalog import find_data_root
 from cookie.data.sentence_pairs import SentencePairs
 from cookie.encoding import Embeddings
 from cookie.interfaces import DualEncoder

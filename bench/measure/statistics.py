@@ -117,13 +117,22 @@ def paired_bootstrap(
     gain = _hits(first_ranks, (k,)) - _hits(second_ranks, (k,))
     sums, counts = cluster_sums(gain, clusters)
     samples = bootstrap_means(sums, counts, resamples=resamples, seed=seed)[:, 0]
-    tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
     return PairedDifference(
         difference=interval(gain.mean(), samples, confidence),
-        p_value=min(1.0, 2.0 * (tail + 1) / (resamples + 1)),
+        p_value=two_sided(samples),
         queries=len(gain),
         clusters=len(counts),
     )
+
+
+def two_sided(differences: ArrayLike) -> float:
+    """Return the two-sided bootstrap p-value of no difference, from resampled differences.
+
+    Never below what the number of resamples can show.
+    """
+    samples = np.asarray(differences)
+    tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
+    return min(1.0, 2.0 * (tail + 1) / (len(samples) + 1))
 
 
 def mcnemar(first_ranks: ArrayLike, second_ranks: ArrayLike, k: int = 1) -> McNemar:

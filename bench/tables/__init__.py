@@ -11,40 +11,64 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.layout import Grid, Row, markdown_grids
+from bench.layout import Grid, Row, markdown_grids, markdown_table
 from bench.records import Cell
 from cookie.registry import Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.claims import Verdict
     from bench.sections import View
+    from bench.verdicts import Finding, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a table says about one section; :func:`lay_out` makes one from its grids.
+    """What a table says about one section; :func:`lay_out` makes one.
 
     Attributes:
-        markdown: the tables and their footnotes, without a heading.
+        grids: what is printed, one below the other.
         rows: the same values unformatted, for the CSV.
-        sentences: the verdicts that the table gives, one sentence each.
-        grids: what ``markdown`` is made of, for other formats.
-        verdicts: what ``sentences`` are made of, with their numbers.
+        verdicts: on the paper's claims, and what else the section shows.
     """
 
-    markdown: str
+    grids: Sequence[Grid]
     rows: Sequence[Row]
-    sentences: Sequence[str]
-    grids: Sequence[Grid] = ()
-    verdicts: Sequence[Verdict] = ()
+    verdicts: Sequence[Verdict | Finding]
+
+    @property
+    def markdown(self) -> str:
+        """The tables and their footnotes, without a heading."""
+        return markdown_grids(self.grids)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdicts, one sentence each."""
+        return [verdict.sentence for verdict in self.verdicts]
 
 
-def lay_out(grids: Sequence[Grid], rows: Sequence[Row], verdicts: Sequence[Verdict]) -> Block:
-    """Return the block that prints ``grids`` and stores ``rows``."""
-    sentences = [verdict.sentence for verdict in verdicts]
-    return Block(markdown_grids(grids), rows, sentences, grids, verdicts)
+def lay_out(
+    grids: Sequence[Grid], rows: Sequence[Row], verdicts: Sequence[Verdict | Finding] = ()
+) -> Block:
+    """Return the block that prints ``grids`` and stores ``rows``.
+
+    A key that ends in ``_text`` is a value as it is printed, and not stored.
+    """
+    plain = [{k: v for k, v in row.items() if not k.endswith("_text")} for row in rows]
+    return Block(grids, plain, verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader of a whole table has to know: a heading and its points."""
+
+    heading: str
+    lines: Sequence[str]
+
+    @property
+    def markdown(self) -> str:
+        """The note as a section of a page."""
+        return "\n".join([f"## {self.heading}", "", *(f"- {line}" for line in self.lines)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +81,7 @@ class Table:
         has_rows: whether a section has anything for it.
         block: lays out one section.
         plot: draws all sections, or returns None where there is nothing to draw.
-        tail: markdown that follows the sections. appendix: the same as grids.
+        appendix: grids that follow the sections. notes: what follows them in words.
         columns: what its columns mean, for the generated guide.
     """
 
@@ -67,9 +91,17 @@ class Table:
     has_rows: Callable[[View], bool]
     block: Callable[[View], Block]
     plot: Callable[[Sequence[View]], Figure | None]
-    tail: Callable[[], str] = str
     appendix: Callable[[], Sequence[Grid]] = tuple
+    notes: Sequence[Note] = ()
     columns: Sequence[str] = ()
+
+    def tail(self) -> str:
+        """Return what follows the sections as markdown, empty where nothing does."""
+        grids = [
+            f"## {grid.heading}\n\n{grid.lead}\n\n{markdown_table(grid.columns, grid.rows)}"
+            for grid in self.appendix()
+        ]
+        return "\n\n".join([*grids, *(note.markdown for note in self.notes)])
 
 
 tables: Registry[Table] = Registry("table")

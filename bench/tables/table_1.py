@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.claims import beats_dual_stream, competitive_with_single_stream
-from bench.evidence import DIRECTIONS, KS, Evidence, compare, gather, recall_curve
-from bench.layout import Column, Grid, Marked, Missing, Value, fixed
+from bench.columns import (
+    NO_REFERENCE,
+    REFERENCE_ROW,
+    SYSTEM,
+    accuracy_columns,
+    asked,
+    p_value,
+)
+from bench.differences import compare
+from bench.evidence import DIRECTIONS, KS, Evidence, gather, recall_curve
+from bench.layout import Column, Grid, Marked, Value, fixed
 from bench.plan import cells_of
 from bench.plots import Curve, CurvePanel, curves
 from bench.records import Cell
@@ -22,12 +31,12 @@ if TYPE_CHECKING:
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
 REFERENCE = "dual_stream"
 COLUMNS = (
-    Column("system", "system", align="left"),
+    SYSTEM,
     *(Column(f"{d}_r{k}", f"{d} R@{k}", fixed(1)) for d in DIRECTIONS for k in KS),
     Column("rsum", "RSUM", fixed(1)),
     Column("interval", "95 % interval"),
     Column("difference", "against dual-stream"),
-    Column("p_value", "p", lambda value: f"{value:.2g}"),
+    Column("p_value", "p", p_value),
     Column("queries", "queries"),
 )
 
@@ -63,20 +72,14 @@ def _row(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
     }
 
 
-def accuracy_columns(evidence: Evidence) -> dict[str, float]:
-    """Return R@K of both directions in percent, keyed ``i2t_r1`` and so on."""
-    return {f"{d}_r{k}": evidence.recall(d, k) for d in DIRECTIONS for k in KS}
-
-
 def queries(view: View, name: str, evidence: Evidence) -> Value:
     """Return how many queries of each direction were asked, marked where they are a sample."""
-    asked = " + ".join(f"{len(evidence.answers[d].queries):,}" for d in DIRECTIONS)
     record = view.one("accuracy", name)
     if record is None or not record.values["sampled"]:
-        return asked
+        return asked(evidence)
     gallery = record.values["gallery"]
     return Marked(
-        asked,
+        asked(evidence),
         "Image and text queries drawn at random, each ranked against the full gallery "
         f"({gallery['captions']:,} captions, {gallery['images']:,} images), because all of them "
         "do not fit the time given to accuracy; the estimate is unbiased and the interval "
@@ -87,12 +90,10 @@ def queries(view: View, name: str, evidence: Evidence) -> Value:
 def _against_reference(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
     reference = view.evidence(REFERENCE)
     if name == REFERENCE or reference is None:
-        missing = Missing("The dual-stream is what the others are compared with.")
+        missing = REFERENCE_ROW if name == REFERENCE else NO_REFERENCE
         return {"difference": missing, "p_value": missing}
     found = compare(evidence, reference)
-    sign = "" if found.significant else ", no difference"
-    text = f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}){sign}"
-    return {"difference": text, "p_value": found.p_value}
+    return {"difference": str(found), "p_value": found.p_value}
 
 
 def plot(views: Sequence[View]) -> Figure:
@@ -107,9 +108,8 @@ def _panel(view: View, direction: str) -> CurvePanel:
     records = {name: found for name, found in records.items() if found}
     gallery = next(iter(records.values()))[0].values["gallery"]
     places = range(1, min(100, gallery["captions" if direction == "i2t" else "images"]) + 1)
-    section = view.section
     return CurvePanel(
-        f"{direction}: {section.preset}, {section.regime}, {section.hardware}",
+        f"{direction}: {view.section.name}",
         places,
         tuple(
             Curve(

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.claims import Verdict
-from bench.layout import Column, Footnotes, Missing, Value, fixed, markdown_table
+from bench.columns import SYSTEM
+from bench.layout import Column, Grid, Value, fixed
 from bench.plan import cells_of
 from bench.records import Cell
 from bench.systems import systems
-from bench.tables import Block, Table, register
-from bench.unimodal import Claim, improvement, improves, measure
+from bench.tables import Block, Note, Table, lay_out, register
+from bench.unimodal import (
+    UnimodalClaim,
+    improvement_columns,
+    improves,
+    measure,
+    measure_columns,
+)
+from bench.verdicts import Verdict
 
 if TYPE_CHECKING:
     from bench.sections import View
 
 ROWS = ("dual_stream", "dual_stream_triplet", "cookie")
-REFERENCE = "dual_stream"
 TRUTHS = {
     "scene_graph": "scene graph",
     "crowd": "people (crowd)",
@@ -26,7 +32,7 @@ TRUTHS = {
 }
 """Names in the order in which they decide; the proxy never does."""
 COLUMNS = (
-    Column("system", "system", align="left"),
+    SYSTEM,
     Column("truth", "ground truth", align="left"),
     Column("ndcg_text", "nDCG@10 (95 % interval)"),
     Column("chance", "chance", fixed(1)),
@@ -35,7 +41,7 @@ COLUMNS = (
     Column("queries", "queries"),
     Column("seeds", "seeds"),
 )
-NO_LINE = Missing("Caption agreement has no degree from which an image is relevant.")
+NO_LINE = "Caption agreement has no degree from which an image is relevant."
 
 
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
@@ -51,16 +57,13 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section: each truth with its rows."""
-    footnotes = Footnotes()
     rows = [
         _row(view, name, truth)
         for truth in TRUTHS
-        for name in view.rows
+        for name in systems
         if measure(view.of("images", name), truth, "ndcg")
     ]
-    text = markdown_table(COLUMNS, rows, footnotes)
-    plain = [{k: v for k, v in row.items() if not k.endswith("_text")} for row in rows]
-    return Block("\n".join([text, "", *footnotes.lines()]), plain, [verdict(view).sentence])
+    return lay_out([Grid(COLUMNS, rows)], rows, [verdict(view)])
 
 
 def verdict(view: View) -> Verdict:
@@ -69,7 +72,7 @@ def verdict(view: View) -> Verdict:
     truth = known[0] if known else "scene_graph"
     name = f"nDCG@10 by {TRUTHS[truth]}"
     sentence = "C4 (image retrieval improves)"
-    return improves(view, Claim(sentence, 5.7, "images", truth, "ndcg", name))
+    return improves(view, UnimodalClaim(sentence, 5.7, "images", truth, "ndcg", name))
 
 
 def _row(view: View, name: str, truth: str) -> dict[str, Value]:
@@ -78,33 +81,16 @@ def _row(view: View, name: str, truth: str) -> dict[str, Value]:
     chance = measure(records, truth, "chance")
     if found is None or chance is None:
         raise ValueError(f"{name} has no {truth}")
-    row: dict[str, Value] = {"system": systems[name].label, "truth": TRUTHS[truth]}
-    row["chance"] = chance.mean
-    for column in ("ndcg", "r_precision"):
-        row |= _interval(view, name, truth, column)
-    row |= _improvement(view, name, truth)
-    return row | {"queries": len(found.values), "seeds": found.seeds}
-
-
-def _interval(view: View, name: str, truth: str, column: str) -> dict[str, Value]:
-    found = measure(view.of("images", name), truth, column)
-    keys = (column, f"{column}_low", f"{column}_high", f"{column}_text")
-    if found is None:
-        return dict.fromkeys(keys, NO_LINE)
-    low, high = found.interval
-    values = (found.mean, low, high, f"{found.mean:.1f} ({low:.1f} to {high:.1f})")
-    return dict(zip(keys, values, strict=True))
-
-
-def _improvement(view: View, name: str, truth: str) -> dict[str, Value]:
-    keys = ("improvement", "improvement_low", "improvement_high", "improvement_text")
-    pair = [measure(view.of("images", n), truth, "ndcg") for n in (name, REFERENCE)]
-    if name == REFERENCE:
-        return dict.fromkeys(keys, Missing("The dual-stream is what the others are compared with."))
-    found = improvement(pair[0], pair[1]) if pair[0] and pair[1] else None
-    if found is None:
-        return dict.fromkeys(keys, Missing("The dual-stream is not measured in this section yet."))
-    return dict(zip(keys, (found.percent, found.low, found.high, str(found)), strict=True))
+    return {
+        "system": systems[name].label,
+        "truth": TRUTHS[truth],
+        "chance": chance.mean,
+        **measure_columns(records, truth, "ndcg", NO_LINE),
+        **measure_columns(records, truth, "r_precision", NO_LINE),
+        **improvement_columns(view, "images", name, truth, "ndcg"),
+        "queries": len(found.values),
+        "seeds": found.seeds,
+    }
 
 
 def plot(views: Sequence[View]) -> None:
@@ -112,20 +98,19 @@ def plot(views: Sequence[View]) -> None:
     del views
 
 
-_TAIL = """## Ground truth
-
-- **scene graph** (generated data): the share of facts that two scenes have in common: objects,
-  their attributes, and which stands left of or above which; relevant from 0.5.
-- **people** (Flickr8k): ratings of one image's captions on the other image, averaged, experts 1 to
-  4 scaled to 0 to 1 (relevant from 3), crowd as the share of yes (relevant from half). Pairs that
-  nobody rated are taken out of the ranking (condensed lists, Sakai 2007).
-- **caption agreement (proxy)**: cosine of the tf-idf vectors of the images' captions. It knows
-  words and not images, and decides nothing."""
-
-
-def tail() -> str:
-    """Return what the ground truths are."""
-    return _TAIL
+TRUTH_NOTE = Note(
+    "Ground truth of image retrieval",
+    (
+        "**scene graph** (generated data): the share of facts that two scenes have in common: "
+        "objects, their attributes, and which stands left of or above which; relevant from 0.5.",
+        "**people** (Flickr8k): ratings of one image's captions on the other image, averaged, "
+        "experts 1 to 4 scaled to 0 to 1 (relevant from 3), crowd as the share of yes (relevant "
+        "from half). Pairs that nobody rated are taken out of the ranking (condensed lists, Sakai "
+        "2007).",
+        "**caption agreement (proxy)**: cosine of the tf-idf vectors of the images' captions. It "
+        "knows words and not images, and decides nothing.",
+    ),
+)
 
 
 register(
@@ -136,7 +121,7 @@ register(
         has_rows=has_rows,
         block=block,
         plot=plot,
-        tail=tail,
+        notes=(TRUTH_NOTE,),
         columns=(
             "**nDCG@10**: gain of the first ten images found for an image, discounted by rank, in "
             "percent of the best order; **chance**: its mean over all orders; **R-Precision**: "

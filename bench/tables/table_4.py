@@ -7,26 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.layout import Column, Footnotes, Missing, Value, fixed, markdown_table
+from bench.columns import SYSTEM
+from bench.layout import Column, Grid, Missing, Value, fixed
 from bench.plan import cells_of
 from bench.records import Cell
 from bench.sentence_sets import SETS
 from bench.systems import systems
-from bench.tables import Block, Table, register
-from bench.unimodal import Claim, improvement, improves, measure
+from bench.tables import Block, Note, Table, lay_out, register
+from bench.unimodal import (
+    UnimodalClaim,
+    improvement_columns,
+    improves,
+    measure,
+    measure_columns,
+)
 
 if TYPE_CHECKING:
     from bench.records import Record
     from bench.sections import View
 
 ROWS = ("dual_stream", "dual_stream_triplet", "cookie")
-REFERENCE = "dual_stream"
-CLAIM = Claim(
+CLAIM = UnimodalClaim(
     "C5 (text matching improves)", 3.9, "texts", "captions", "map_r", "mAP@R of same-image captions"
 )
 CLIPSCORE = {"expert": 51.2, "crowd": 34.4}
 """CLIPScore with CLIP ViT-B/32 (Hessel et al., EMNLP 2021): tau-c and tau-b, times 100."""
-SYSTEM = Column("system", "system", align="left")
+ALONE = "No caption has another one of the same image."
 CAPTIONS = (
     SYSTEM,
     *(Column(f"r{k}", f"R@{k}", fixed(1)) for k in (1, 5, 10)),
@@ -63,19 +69,23 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section: captions, sentence pairs, human judgments."""
-    footnotes = Footnotes()
-    rows = [_row(view, name) for name in view.rows if view.of("texts", name)]
-    parts = [
-        "#### Captions of the same image among all test captions",
-        markdown_table(CAPTIONS, rows, footnotes),
-        "#### Rated sentence pairs (Spearman x 100, standard error) and paraphrases",
-        markdown_table(SENTENCES, rows, footnotes),
-        "#### Agreement with people on image and caption (Kendall x 100)",
-        markdown_table(JUDGMENTS, rows, footnotes),
-        "\n".join(footnotes.lines()),
+    rows = [_row(view, name) for name in systems if view.of("texts", name)]
+    grids = [
+        Grid(CAPTIONS, rows, "Captions of the same image among all test captions"),
+        Grid(
+            SENTENCES,
+            rows,
+            "Rated sentence pairs (Spearman x 100, standard error) and paraphrases",
+        ),
+        Grid(JUDGMENTS, rows, "Agreement with people on image and caption (Kendall x 100)"),
     ]
-    plain = [{k: v for k, v in row.items() if not k.endswith("_text")} for row in rows]
-    return Block("\n\n".join(parts), plain, [improves(view, CLAIM).sentence])
+    return lay_out([grid for grid in grids if _measured(grid)], rows, [improves(view, CLAIM)])
+
+
+def _measured(grid: Grid) -> bool:
+    """Whether any cell besides names and quoted figures is known."""
+    keys = [c.key for c in grid.columns[1:] if not c.key.endswith("_published")]
+    return any(not isinstance(row[key], Missing) for row in grid.rows for key in keys)
 
 
 def _row(view: View, name: str) -> dict[str, Value]:
@@ -93,31 +103,16 @@ def _row(view: View, name: str) -> dict[str, Value]:
 def _captions(view: View, name: str, records: Sequence[Record]) -> dict[str, Value]:
     found = measure(records, "captions", "map_r")
     if found is None:
-        missing = Missing("No caption has another one of the same image.")
+        missing = Missing(ALONE)
         return {column.key: missing for column in CAPTIONS[1:]}
-    low, high = found.interval
     recalls = {f"r{k}": measure(records, "captions", f"r{k}") for k in (1, 5, 10)}
     return {
         **{key: item.mean for key, item in recalls.items() if item is not None},
-        "map_r": found.mean,
-        "map_r_low": low,
-        "map_r_high": high,
-        "map_r_text": f"{found.mean:.1f} ({low:.1f} to {high:.1f})",
-        **_improvement(view, name),
+        **measure_columns(records, "captions", "map_r", ALONE),
+        **improvement_columns(view, "texts", name, "captions", "map_r"),
         "queries": len(found.values),
         "seeds": found.seeds,
     }
-
-
-def _improvement(view: View, name: str) -> dict[str, Value]:
-    keys = ("improvement", "improvement_low", "improvement_high", "improvement_text")
-    pair = [measure(view.of("texts", n), "captions", "map_r") for n in (name, REFERENCE)]
-    if name == REFERENCE:
-        return dict.fromkeys(keys, Missing("The dual-stream is what the others are compared with."))
-    found = improvement(pair[0], pair[1]) if pair[0] and pair[1] else None
-    if found is None:
-        return dict.fromkeys(keys, Missing("The dual-stream is not measured in this section yet."))
-    return dict(zip(keys, (found.percent, found.low, found.high, str(found)), strict=True))
 
 
 def _mean(
@@ -161,20 +156,21 @@ def plot(views: Sequence[View]) -> None:
     del views
 
 
-_TAIL = """## Sources
-
-Sentence sets are the test parts: SICK (Marelli et al., 2014), STS-B (Cer et al., 2017), the images
-parts of SemEval STS 2014 and 2015, CxC caption pairs that resolve to COCO val2017 captions (Parekh
-et al., 2021), MRPC (Dolan and Brockett, 2005) with the threshold that is most accurate on its
-training part. Standard errors are those of Spearman's correlation over pairs (Fieller, Hartley and
-Pearson, 1957). SICK's sentences are in part made from captions of Flickr8k, whose training split a
-model may have seen. Human judgments follow CLIPScore (Hessel et al., EMNLP 2021), whose figures are
-CLIP ViT-B/32's: another model on other data, quoted and not measured."""
-
-
-def tail() -> str:
-    """Return where the sets come from."""
-    return _TAIL
+SOURCES = Note(
+    "Sources of text matching",
+    (
+        "Sentence sets are the test parts: SICK (Marelli et al., 2014), STS-B (Cer et al., 2017), "
+        "the images parts of SemEval STS 2014 and 2015, CxC caption pairs that resolve to COCO "
+        "val2017 captions (Parekh et al., 2021), MRPC (Dolan and Brockett, 2005) with the "
+        "threshold that is most accurate on its training part.",
+        "Standard errors are those of Spearman's correlation over pairs (Fieller, Hartley and "
+        "Pearson, 1957).",
+        "SICK's sentences are in part made from captions of Flickr8k, whose training split a model "
+        "may have seen.",
+        "Human judgments follow CLIPScore (Hessel et al., EMNLP 2021), whose figures are CLIP "
+        "ViT-B/32's: another model on other data, quoted and not measured.",
+    ),
+)
 
 
 register(
@@ -185,13 +181,14 @@ register(
         has_rows=has_rows,
         block=block,
         plot=plot,
-        tail=tail,
+        notes=(SOURCES,),
         columns=(
             "**R@K, mAP@R** (table 4): percent of captions that find another one of their image "
             "among the first K; mean average precision at R, the number of such captions "
             "(Musgrave et al. 2020), with a bootstrap over images.",
-            "**SICK ... CxC**: Spearman's correlation of cosine and rating; **MRPC**: paraphrase "
-            "or not; **τ**: Kendall's correlation of image-caption cosine and human rating.",
+            "**SICK ... CxC** (of models of photographs, where the sets are at hand): Spearman's "
+            "correlation of cosine and rating; **MRPC**: paraphrase or not; **τ** (Flickr8k): "
+            "Kendall's correlation of image-caption cosine and human rating.",
         ),
     )
 )

@@ -6,23 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.bars import Bar, BarPanel, bar_chart
+from bench.columns import count, p_value, rsum_columns
 from bench.contrasts import Contrast, contrast
-from bench.layout import (
-    Column,
-    Footnotes,
-    Marked,
-    Missing,
-    Value,
-    duration,
-    fixed,
-    markdown_table,
-    scaled,
-)
+from bench.layout import Column, Grid, Marked, Missing, Value, duration, fixed, spread
 from bench.plan import cells_of
 from bench.records import Cell
 from bench.sharing import sharing_aligns
 from bench.systems import systems
-from bench.tables import Block, Table, register
+from bench.tables import Block, Table, lay_out, register
 from bench.variants import VARIANTS, Variant
 
 if TYPE_CHECKING:
@@ -35,25 +26,22 @@ REFERENCE = "cookie"
 LABELS = {variant.name: variant.label for variant in VARIANTS}
 _FIRST = Missing("COOKIE is what the others are compared with.")
 _BEGINNING = Missing("The chain of controls begins here.")
+_SAME = Missing("Both rows give the same answers, so nothing is known of what would have shown.")
 _LACKING = Missing("No seed of the row to compare with has been evaluated in this section yet.")
-
-
-def _count(value: int) -> str:
-    return scaled(value, "").strip()
 
 
 def _against(prefix: str, name: str) -> tuple[Column, ...]:
     return (
         Column(f"{prefix}_text", f"against {name}"),
-        Column(f"{prefix}_p", "p", lambda value: f"{value:.2g}"),
+        Column(f"{prefix}_p", "p", p_value),
         Column(f"{prefix}_detectable", "detectable", fixed(1)),
     )
 
 
 COLUMNS = (
     Column("system", "row", align="left"),
-    Column("above_encoders", "parameters above the encoders", _count),
-    Column("trainable", "trained parameters", _count),
+    Column("above_encoders", "parameters above the encoders", count),
+    Column("trainable", "trained parameters", count),
     Column("seconds", "training", duration),
     Column("rsum_text", "RSUM (95 % interval)"),
     Column("seeds", "seeds"),
@@ -81,14 +69,8 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    footnotes = Footnotes()
     rows = [_row(view, variant, evidence) for variant, evidence in _evaluated(view)]
-    text = markdown_table(COLUMNS, rows, footnotes)
-    plain = [
-        {name: value for name, value in row.items() if not name.endswith("_text")} for row in rows
-    ]
-    markdown = "\n".join([text, "", *footnotes.lines()])
-    return Block(markdown, plain, [sharing_aligns(view).sentence])
+    return lay_out([Grid(COLUMNS, rows)], rows, [sharing_aligns(view)])
 
 
 def _evaluated(view: View) -> list[tuple[Variant, Evidence]]:
@@ -97,14 +79,10 @@ def _evaluated(view: View) -> list[tuple[Variant, Evidence]]:
 
 
 def _row(view: View, variant: Variant, evidence: Evidence) -> dict[str, Value]:
-    low, high = evidence.rsum_interval
     return {
         "system": Marked(variant.label, variant.note) if variant.note else variant.label,
         **_training(view, variant.name),
-        "rsum": evidence.rsum,
-        "rsum_low": low,
-        "rsum_high": high,
-        "rsum_text": f"{evidence.rsum:.1f} ({low:.1f} to {high:.1f})",
+        **rsum_columns(evidence),
         "seeds": len(evidence.seeds),
         **_compared("cookie", view, variant.name, REFERENCE, _FIRST),
         "change": variant.change,
@@ -141,7 +119,7 @@ def _compared(prefix: str, view: View, name: str, other: str, alone: Missing) ->
         difference.low,
         difference.high,
         difference.p_value,
-        found.detectable,
+        found.detectable or _SAME,
     )
     return {f"{prefix}_{key}": value for key, value in zip(keys, values, strict=True)}
 
@@ -149,7 +127,7 @@ def _compared(prefix: str, view: View, name: str, other: str, alone: Missing) ->
 def _text(found: Contrast) -> str:
     difference = found.difference
     clear = "" if found.sign else ", no difference"
-    return f"{difference.value:+.1f} ({difference.low:+.1f} to {difference.high:+.1f}){clear}"
+    return f"{spread(difference.value, difference.low, difference.high, '+')}{clear}"
 
 
 def plot(views: Sequence[View]) -> Figure | None:
@@ -160,14 +138,13 @@ def plot(views: Sequence[View]) -> Figure | None:
 
 
 def _panel(view: View) -> BarPanel:
-    section = view.section
     found = [(v.label, contrast(view, v.name, REFERENCE)) for v in VARIANTS if v.name != REFERENCE]
     bars = tuple(
         Bar(label, item.difference.value, item.difference.low, item.difference.high, item.sign != 0)
         for label, item in found
         if item is not None
     )
-    return BarPanel(f"{section.preset}, {section.regime}, {section.hardware}", bars)
+    return BarPanel(view.section.name, bars)
 
 
 register(

@@ -5,60 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.columns import PERCENTILES, SYSTEM, peak, percentile_columns, reached, share
 from bench.curves import Chart, Curve, growth_figure
-from bench.layout import (
-    Column,
-    Footnotes,
-    Marked,
-    Missing,
-    Value,
-    duration,
-    markdown_table,
-    mebibytes,
-    significant,
+from bench.growth_laws import (
+    EXPONENTS,
+    SEARCH,
+    grown,
+    growth_finding,
+    label,
+    law,
+    law_row,
+    medians,
 )
+from bench.layout import Column, Grid, Marked, Missing, Value, mebibytes, significant
 from bench.plan import GROWING, cells_of
-from bench.published import published_section
+from bench.published import published_grid
 from bench.records import EVERY_SYSTEM, Cell
-from bench.scaling import RATIOS, ratio_rows, ratio_sentence
+from bench.scaling import RATIOS, ratio_finding, ratio_rows
 from bench.systems import systems
-from bench.tables import Block, Table, register
-from bench.tables.table_2 import enough
+from bench.tables import Block, Table, lay_out, register
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.measure.exponent import PowerLaw
     from bench.records import Record
     from bench.sections import View
 
 GALLERIES = (1_000, 10_000, 100_000, 1_000_000)
 LARGE = (10_000_000,)
 """Measured with ``--variants``, in float16, in memory or on disk."""
-SEARCH = "search"
-SEARCH_LABEL = "search alone"
 
 GROWTH = (
-    Column("system", "system", align="left"),
+    SYSTEM,
     Column("gallery", "gallery", lambda value: f"{value:,}"),
-    Column("p50_s", "p50", duration),
-    Column("p95_s", "p95", duration),
-    Column("p99_s", "p99", duration),
-    Column("n", "n"),
+    *PERCENTILES,
     Column("per_mille", "‰ of single-stream", significant),
     Column("queries_per_second", "queries/s", significant),
     Column("batch_size", "at batch"),
     Column("gallery_bytes", "gallery, MiB", lambda value: significant(value / 2**20)),
     Column("peak_rss_bytes", "peak RSS, MiB", mebibytes),
     Column("allocated_bytes", "GPU allocated, MiB", mebibytes),
-    Column("share_of_bandwidth", "share of bandwidth", lambda value: f"{100 * value:.3g} %"),
-)
-EXPONENTS = (
-    Column("system", "system", align="left"),
-    Column("points", "sizes"),
-    Column("exponent", "exponent", lambda value: f"{value:z.2f}"),
-    Column("interval", "95 % interval"),
-    Column("local", "between the last two", lambda value: f"{value:z.2f}"),
+    Column("share_of_bandwidth", "share of bandwidth", share),
 )
 
 
@@ -72,15 +59,6 @@ def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
     ]
 
 
-def grown(view: View) -> list[Record]:
-    """Return the growth records of the first seed, the smallest gallery first."""
-    found = [record for record in view.records if record.cell.kind == "growth"]
-    first = min((record.cell.seed for record in found), default=0)
-    return sorted(
-        (r for r in found if r.cell.seed == first), key=lambda record: record.cell.gallery
-    )
-
-
 def has_rows(view: View) -> bool:
     """Whether any gallery size was measured."""
     return bool(grown(view))
@@ -88,25 +66,20 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section: queries by gallery size, exponents, full evaluations."""
-    footnotes = Footnotes()
     records = grown(view)
     rows = [row for record in records for row in _rows(record)]
-    laws = {name: _law(records, name) for name in (*GROWING, SEARCH)}
-    ratios = ratio_rows(view, GALLERIES)
-    parts = [
-        markdown_table(GROWTH, rows, footnotes),
-        f"The gallery: {_storage(records)}.",
-        "#### Growth of the median: time = factor x gallery ^ exponent",
-        markdown_table(EXPONENTS, [_law_row(*item) for item in laws.items()], footnotes),
-        "#### Full evaluation by the number of images",
-        markdown_table(RATIOS, ratios, footnotes) if ratios else _NO_RATIOS,
-        "\n".join(footnotes.lines()),
+    laws = {name: law(records, name) for name in (*GROWING, SEARCH)}
+    grids = [
+        Grid(GROWTH, rows, lead=f"The gallery: {_storage(records)}."),
+        Grid(
+            EXPONENTS,
+            [law_row(*item) for item in laws.items()],
+            "Growth of the median: time = factor x gallery ^ exponent",
+        ),
     ]
-    sentences = [_growth_sentence(laws), ratio_sentence(view)]
-    return Block("\n\n".join(parts), rows, sentences)
-
-
-_NO_RATIOS = "Not known: this section lacks the speed of cookie and single_stream."
+    if ratios := ratio_rows(view, GALLERIES):
+        grids.append(Grid(RATIOS, ratios, "Full evaluation by the number of images"))
+    return lay_out(grids, rows, [growth_finding(laws), ratio_finding(view)])
 
 
 def _rows(record: Record) -> list[dict[str, Value]]:
@@ -119,11 +92,7 @@ def _rows(record: Record) -> list[dict[str, Value]]:
 
 def _unmeasured(name: str, gallery: int, reason: str) -> dict[str, Value]:
     missing = dict.fromkeys((column.key for column in GROWTH), Missing(reason))
-    return missing | {"system": _label(name), "gallery": gallery}
-
-
-def _label(name: str) -> str:
-    return SEARCH_LABEL if name == SEARCH else systems[name].label
+    return missing | {"system": label(name), "gallery": gallery}
 
 
 def _row(name: str, values: Mapping[str, Any]) -> dict[str, Value]:
@@ -131,7 +100,7 @@ def _row(name: str, values: Mapping[str, Any]) -> dict[str, Value]:
     one = Missing("The ratio is to this row.")
     ratio = values["ratios"].get(name)
     return {
-        "system": _label(name),
+        "system": label(name),
         "gallery": values["gallery"],
         **_times(found, extrapolated=found["extrapolated"]),
         "per_mille": one if ratio is None else _ratio(ratio, values),
@@ -150,8 +119,8 @@ def _storage_columns(values: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _times(found: Mapping[str, Any], *, extrapolated: bool) -> dict[str, Value]:
-    times = {f"{key}_s": enough(found[key]) for key in ("p50", "p95", "p99")}
-    return {key: _marked(time, extrapolated) for key, time in times.items()} | {"n": found["n"]}
+    times = percentile_columns(found)
+    return {key: _marked(time, extrapolated and key != "n") for key, time in times.items()}
 
 
 def _marked(value: Value, extrapolated: bool) -> Value:
@@ -183,13 +152,7 @@ def _gallery_bytes(name: str, found: Mapping[str, Any]) -> Value:
 
 def _memory(memory: Mapping[str, Any]) -> dict[str, Value]:
     keys = {"peak_rss_bytes": "peak_rss", "allocated_bytes": "allocated"}
-    return {key: _peak(memory[name]) for key, name in keys.items()}
-
-
-def _peak(column: Mapping[str, Any]) -> Value:
-    peak, reason = column["peak_bytes"], str(column["reason"]).rstrip(".")
-    text = (reason[:1].upper() + reason[1:]).replace("Cpu", "CPU")
-    return Missing(f"{text}.") if peak is None else peak
+    return {key: peak(memory[name]) for key, name in keys.items()}
 
 
 def _search_row(values: Mapping[str, Any]) -> dict[str, Value]:
@@ -197,16 +160,16 @@ def _search_row(values: Mapping[str, Any]) -> dict[str, Value]:
     missing = Missing(
         "The search alone, of a query that is encoded already, is timed as one query."
     )
-    share = found["share_of_bandwidth"]
+    part = found["share_of_bandwidth"]
     unknown = Missing("The bandwidth of the disk, or the copy peak of the memory, is not known.")
     keys = ("per_mille", "queries_per_second", "batch_size", "peak_rss_bytes", "allocated_bytes")
     return {
-        "system": SEARCH_LABEL,
+        "system": label(SEARCH),
         "gallery": values["gallery"],
         **_times(found, extrapolated=False),
         **dict.fromkeys(keys, missing),
         "gallery_bytes": found["gallery_bytes"],
-        "share_of_bandwidth": unknown if share is None else share,
+        "share_of_bandwidth": unknown if part is None else reached(part),
         "measured_images": values["gallery"],
         **_storage_columns(values),
     }
@@ -224,53 +187,6 @@ def _storage(records: Sequence[Record]) -> str:
     return "random unit vectors, " + "; ".join(texts)
 
 
-def _medians(records: Sequence[Record], name: str) -> list[tuple[int, float, bool]]:
-    """Return gallery size, median seconds and whether it is extrapolated."""
-    kept = [r.values for r in records if "storage" in r.values]
-    found = [
-        (v["gallery"], v["search"] if name == SEARCH else v["systems"].get(name)) for v in kept
-    ]
-    return [
-        (size, values["p50"], bool(values.get("extrapolated"))) for size, values in found if values
-    ]
-
-
-def _law(records: Sequence[Record], name: str) -> PowerLaw | None:
-    """Fit what was measured, in galleries that are kept as the smallest one is."""
-    from bench.measure.exponent import fit_power_law  # scipy takes a second to import
-
-    kept = [r for r in records if "storage" in r.values]
-    alike = [r for r in kept if r.values["storage"] == kept[0].values["storage"]]
-    points = [(size, p50) for size, p50, hollow in _medians(alike, name) if not hollow]
-    return fit_power_law([size for size, _ in points], [p50 for _, p50 in points])
-
-
-def _law_row(name: str, law: PowerLaw | None) -> dict[str, Value]:
-    keys = ("exponent", "interval", "local")
-    if law is None:
-        reason = "Fewer than two sizes were measured in full."
-        return {"system": _label(name), "points": 0, **dict.fromkeys(keys, Missing(reason))}
-    few = Missing("Two sizes leave nothing to judge the fit by.")
-    return {
-        "system": _label(name),
-        "points": law.points,
-        "exponent": law.exponent,
-        "interval": few if law.low is None else f"{law.low:z.2f} to {law.high:z.2f}",
-        "local": law.local,
-    }
-
-
-def _growth_sentence(laws: Mapping[str, PowerLaw | None]) -> str:
-    parts = [f"{_label(name)} {_words(law)}" for name, law in laws.items() if law is not None]
-    text = "; ".join(parts) if parts else "fewer than two gallery sizes were measured"
-    return f"Growth of a query's median time with the gallery: {text}."
-
-
-def _words(law: PowerLaw) -> str:
-    interval = "" if law.low is None else f" (95 % interval {law.low:z.2f} to {law.high:z.2f})"
-    return f"exponent {law.exponent:z.2f}{interval}, {law.local:z.2f} between the last two sizes"
-
-
 def plot(views: Sequence[View]) -> Figure | None:
     """Return the median time of a query against the gallery size, one panel a section."""
     charts = [_chart(view) for view in views]
@@ -281,16 +197,15 @@ def plot(views: Sequence[View]) -> Figure | None:
 
 
 def _chart(view: View) -> Chart:
-    records, section = grown(view), view.section
-    found = [(name, _medians(records, name)) for name in (*GROWING, SEARCH)]
-    title = f"{section.preset}, {section.regime}, {section.hardware}"
-    return Chart(title, tuple(_curve(name, points) for name, points in found if points))
+    records = grown(view)
+    found = [(name, medians(records, name)) for name in (*GROWING, SEARCH)]
+    return Chart(view.section.name, tuple(_curve(name, points) for name, points in found if points))
 
 
 def _curve(name: str, points: Sequence[tuple[int, float, bool]]) -> Curve:
     x, y, hollow = zip(*points, strict=True)
-    label = f"{_label(name)}\n(hollow: extrapolated)" if any(hollow) else _label(name)
-    return Curve(label, "x" if name == SEARCH else systems[name].marker, x, y, hollow)
+    title = f"{label(name)}\n(hollow: extrapolated)" if any(hollow) else label(name)
+    return Curve(title, "x" if name == SEARCH else systems[name].marker, x, y, hollow)
 
 
 register(
@@ -301,7 +216,7 @@ register(
         has_rows=has_rows,
         block=block,
         plot=plot,
-        tail=published_section,
+        appendix=lambda: [published_grid()],
         columns=(
             "**gallery**: images that one text query is asked against, from token ids to the best "
             "ten; random unit vectors for embeddings, repeated test images for a pair scorer.",

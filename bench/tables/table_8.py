@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.layout import (
-    Column,
-    Footnotes,
-    Marked,
-    Missing,
-    Row,
-    Value,
-    duration,
-    markdown_table,
-    scaled,
-    significant,
-)
+from bench.columns import FULL_EVALUATION, SYSTEM, count, reached, share
+from bench.layout import Column, Grid, Marked, Missing, Row, Value, scaled, significant
 from bench.plan import cells_of
 from bench.published import published
 from bench.records import Cell
 from bench.systems import systems
-from bench.tables import Block, Table, register
+from bench.tables import Block, Table, lay_out, register
 
 if TYPE_CHECKING:
     from bench.sections import View
@@ -40,13 +30,15 @@ PUBLISHED = {
 SETS = {"flickr30k": "Flickr30K 1K", "coco": "COCO 5K"}
 STEPS = {"image": "images/s", "caption": "captions/s", "pair": "pairs/s"}
 
-SYSTEM = Column("system", "system", align="left")
+LEAD = (
+    "Random weights: they do not change what a model costs, and make its accuracy void. The "
+    "architectures are the same whatever the preset of the section."
+)
 COST = (
     SYSTEM,
-    Column("parameters", "parameters", lambda value: scaled(value, "").strip()),
+    Column("parameters", "parameters", count),
     *(Column(f"{step}_rate", heading, significant) for step, heading in STEPS.items()),
-    Column("evaluation_s", "full evaluation", duration),
-    Column("per_mille", "‰ of single-stream", significant),
+    *FULL_EVALUATION,
 )
 WORK = (
     SYSTEM,
@@ -56,7 +48,7 @@ WORK = (
         for step in STEPS
         for column in (
             Column(f"{step}_flops", f"FLOPs a{'n' * (step == 'image')} {step}", lambda v: _flop(v)),
-            Column(f"{step}_share", f"{step}: share of peak", lambda value: f"{100 * value:.3g} %"),
+            Column(f"{step}_share", f"{step}: share of peak", share),
         )
     ),
 )
@@ -71,6 +63,7 @@ QUOTED = (
     Column("source", "source", align="left"),
 )
 _NO_PAIRS = Missing("A dual encoder reads images and captions apart; there are no pairs to score.")
+_NO_SHARE = Missing("There is no matrix product, or its peak is unknown.")
 _NO_SOURCE = Missing("No figure with a source; of COOKIE only the abstract is public.")
 _EXTRAPOLATED = "Extrapolated from measured rates to 1,000 images x 5,000 captions."
 
@@ -87,21 +80,15 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section: cost, work, and what others published."""
-    footnotes = Footnotes()
     known = [name for name in systems if view.of("cost", name)]
     rows = [_row(view, name) for name in known]
     quoted = [_quoted(name) for name in known]
-    parts = [
-        "Random weights: they do not change what a model costs, and make its accuracy void. The "
-        "architectures are the same whatever the preset of the section.",
-        markdown_table(COST, rows, footnotes),
-        "#### Work",
-        markdown_table(WORK, rows, footnotes),
-        "#### Published accuracy, not measured here",
-        markdown_table(QUOTED, quoted, footnotes),
-        "\n".join(footnotes.lines()),
+    grids = [
+        Grid(COST, rows, lead=LEAD),
+        Grid(WORK, rows, "Work"),
+        Grid(QUOTED, quoted, "Published accuracy, not measured here"),
     ]
-    return Block("\n\n".join(parts), [{**a, **b} for a, b in zip(rows, quoted, strict=True)], [])
+    return lay_out(grids, [{**a, **b} for a, b in zip(rows, quoted, strict=True)])
 
 
 def _row(view: View, name: str) -> dict[str, Value]:
@@ -125,11 +112,11 @@ def _step(found: Mapping[str, Any] | None, step: str) -> dict[str, Value]:
     """Return rate, FLOPs and share of peak of one item."""
     if found is None:
         return dict.fromkeys((f"{step}_rate", f"{step}_flops", f"{step}_share"), _NO_PAIRS)
-    share, flops = found["share_of_compute"], found["flops"]
+    part, flops = found["share_of_compute"], found["flops"]
     return {
         f"{step}_rate": found["items_per_second"],
         f"{step}_flops": flops if flops > 0 else Missing("A table of embeddings, no product."),
-        f"{step}_share": share or Missing("There is no matrix product, or its peak is unknown."),
+        f"{step}_share": reached(part) if part else _NO_SHARE,
     }
 
 

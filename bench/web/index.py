@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.claims import Verdict
 from bench.guide import ENDING, INTRODUCTION, claim_grid, column_meanings, link_to
 from bench.layout import Footnotes
 from bench.provenance import facts, remarks, title
 from bench.tables import Block, tables
+from bench.verdicts import Finding, Verdict
 from bench.web.examples import examples_markup
 from bench.web.markup import Markup, join, prose, tag
 from bench.web.tables import block_markup, grid_markup
@@ -108,20 +108,16 @@ def _section(view: View, block: Block, name: str) -> Markup:
     return join(
         [
             tag("h4", prose(title(view))),
-            tag("ul", *_verdicts(block), class_="verdicts"),
+            tag("ul", *map(_verdict, block.verdicts), class_="verdicts") if block.verdicts else "",
             block_markup(block, name),
             _provenance(view),
         ]
     )
 
 
-def _verdicts(block: Block) -> list[Markup]:
-    if block.verdicts:
-        return [_verdict(verdict) for verdict in block.verdicts]
-    return [tag("li", prose(sentence)) for sentence in block.sentences]
-
-
-def _verdict(verdict: Verdict) -> Markup:
+def _verdict(verdict: Verdict | Finding) -> Markup:
+    if isinstance(verdict, Finding):
+        return tag("li", tag("strong", verdict.subject), ": ", prose(verdict.reason))
     kind = f"outcome {verdict.outcome.replace(' ', '-')}"
     outcome = tag("span", verdict.outcome, class_=kind)
     return tag("li", tag("strong", verdict.claim), " ", outcome, ": ", prose(verdict.reason))
@@ -153,10 +149,17 @@ def inlined(svg: str, prefix: str) -> Markup:
 
 def _appendix(reports: Sequence[Report]) -> Markup:
     shown = dict.fromkeys(report.table for report in reports)
-    grids = [grid for number in shown for grid in tables[number].appendix()]
+    grids = {grid.heading: grid for number in shown for grid in tables[number].appendix()}
+    notes = {note.heading: note for number in shown for note in tables[number].notes}
     parts = [
-        join([tag("h2", grid.heading), grid_markup(grid, Footnotes(), "", with_heading=False)])
-        for grid in grids
+        *(
+            join([tag("h2", grid.heading), grid_markup(grid, Footnotes(), "", with_heading=False)])
+            for grid in grids.values()
+        ),
+        *(
+            join([tag("h2", note.heading), tag("ul", *(tag("li", prose(x)) for x in note.lines))])
+            for note in notes.values()
+        ),
     ]
     return tag("section", *parts) if parts else Markup("")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from bench.layout import Column, Footnotes, Grid, Marked, Missing, Row, Value
 from bench.tables import Block
@@ -20,25 +19,12 @@ _NUMBER = re.compile(r"([+-]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?)(?: (µs|ms|s|min|h|k|
 def block_markup(block: Block, name: str) -> Markup:
     """Return a block's tables and footnotes; ``name`` keeps their anchors apart."""
     footnotes = Footnotes()
-    grids = block.grids or [plain_grid(block.rows)]
-    parts = [grid_markup(grid, footnotes, name) for grid in grids]
+    parts = [grid_markup(grid, footnotes, name) for grid in block.grids]
     notes = [
         tag("li", tag("b", letter), " ", prose(reason), id=f"{name}-{letter}")
         for letter, reason in footnotes.items()
     ]
     return join([*parts, tag("ul", *notes, class_="notes") if notes else ""])
-
-
-def plain_grid(rows: Sequence[Row]) -> Grid:
-    """Return rows in columns of their own names, for a block that has no grids."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = [Column(name, name.replace("_", " "), _plain) for name in names]
-    gap = Missing("This row has no such value.")
-    return Grid(columns, [{name: row.get(name, gap) for name in names} for row in rows])
-
-
-def _plain(value: Any) -> str:  # noqa: ANN401 -- whatever a row can hold
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def grid_markup(

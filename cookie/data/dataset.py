@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -112,36 +111,6 @@ class RetrievalDataset:
 DatasetLoader: TypeAlias = Callable[[Path, str], RetrievalDataset]
 datasets: Registry[DatasetLoader] = Registry("dataset")
 """Loaders by name; each takes the data root and the preset's name (generated data has sizes)."""
-
-
-def find_data_root(data_root: Path | None = None) -> Path:
-    """Return ``data_root``, else the environment's ``COOKIE_DATA``, else ``data`` right here."""
-    return data_root or Path(os.environ.get("COOKIE_DATA") or "data")
-
-
-def load_dataset(
-    name: str, data_root: Path | None = None, preset: str = "tiny"
-) -> RetrievalDataset:
-    """Load a data set by name, checking it whole: counts, captions, and that images exist.
-
-    Args:
-        name: a registered name, or any other that has a folder
-            ``<data root>/<name>/dataset_<name>.json`` in Karpathy's form.
-        data_root: where data sets lie; see :func:`find_data_root`.
-        preset: decides how much generated data there is; photographs ignore it.
-
-    Raises:
-        UserError: no such data set (the nearest name is suggested).
-        DataError: it is missing, incomplete or broken.
-    """
-    from cookie.data import karpathy, scenes  # noqa: F401 -- they register their loaders
-
-    root = find_data_root(data_root)
-    if name in datasets:
-        return datasets[name](root, preset)
-    if karpathy.is_folder_name(name) and (root / name).is_dir():
-        return karpathy.load_karpathy(name, root / name)
-    raise unknown("dataset", name, datasets)
 
 
 def build_split(

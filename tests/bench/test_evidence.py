@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.evidence import DIRECTIONS, KS, compare, compare_recalls, gather, recall_curve
+from bench.differences import compare, compare_recalls
+from bench.evidence import DIRECTIONS, KS, gather, recall_curve
 from bench.measure.statistics import paired_bootstrap
 from bench.records import Record
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, answers, record, uniform
@@ -17,9 +18,9 @@ def random_ranks(seed: int, count: int) -> list[int]:
     return np.random.default_rng(seed).integers(0, 20, count).tolist()
 
 
-def random_accuracy(seed: int, **options: int) -> Record:
+def random_accuracy(draw: int, **options: int) -> Record:
     return accuracy(
-        "cookie", random_ranks(seed, IMAGES), random_ranks(seed + 1, CAPTIONS), **options
+        "cookie", random_ranks(draw, IMAGES), random_ranks(draw + 1, CAPTIONS), **options
     )
 
 
@@ -160,7 +161,7 @@ def test_differences_in_recall_use_the_common_queries() -> None:
 
 
 def test_a_curve_goes_through_the_recalls_of_the_table() -> None:
-    records = [random_accuracy(1), random_accuracy(5)]
+    records = [random_accuracy(1), random_accuracy(5, seed=1)]
     for direction in DIRECTIONS:
         curve = recall_curve(records, direction, range(1, 21))
         assert [curve[k - 1] for k in KS] == pytest.approx(

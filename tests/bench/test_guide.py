@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.claims import CLAIMS, Effect
 from bench.guide import claim_grid, effect_columns
 from bench.records import Record
 from bench.report import render_all
+from bench.verdicts import CLAIMS, Effect
 from tests.bench.hand_made import uniform, whole_section
 from tests.bench.test_report import stored
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench.cells.images import judge
 from bench.image_truths import ImageTruth, caption_names, image_truths, tied
-from cookie.data.dataset import load_dataset
+from cookie.data.catalog import load_dataset
 from cookie.data.scenes import SceneCounts, generate_scenes
 from cookie.retrieval.judgments import Judgments
 

@@ -27,7 +27,8 @@ from baselines.pretrained.vilt import build_vilt, random_vilt
 from bench import checkpoints
 from bench.architectures import Architecture
 from bench.pretrained import PretrainedOptions, check, main
-from cookie.data.dataset import Photographs, Split, load_dataset
+from cookie.data.catalog import load_dataset
+from cookie.data.dataset import Photographs, Split
 from cookie.errors import UserError, run_main
 from tests.baselines.pretrained.material import save, shaken
 from tests.baselines.pretrained.test_transformers_clip import build as small_clip

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.record_checks import check_records, config_digest, read_records
+from bench.record_checks import check_records, read_records
 from bench.records import Record
+from cookie.config import digest_of
 from cookie.presets import PRESETS, preset
 from tests.bench.hand_made import accuracy, efficiency, train, uniform, whole_section
 from tests.bench.test_report import stored
@@ -42,7 +43,7 @@ def test_sound_records_have_no_findings() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_digest_is_the_configuration_s_own(name: str) -> None:
     config = preset(name)
-    assert config_digest(config.to_dict()) == config.digest()
+    assert digest_of(config.to_dict()) == config.digest()
 
 
 def test_a_setting_changed_by_hand_is_found() -> None:

@@ -10,6 +10,7 @@ from bench.records import Record
 from bench.sections import View, views
 from bench.sharing import BESIDE, DECIDING, sharing_aligns
 from bench.variants import VARIANTS
+from bench.verdicts import CERTAIN
 from tests.bench.hand_made import uniform
 
 
@@ -62,7 +63,39 @@ def test_the_sentence_holds_every_number() -> None:
     assert found == ["+300.0", "+270.0", "+330.0", "+150.0", "+15.0"]
 
 
+def test_the_same_answers_hide_no_difference_of_zero() -> None:
+    reason = sharing_aligns(section(AHEAD | {"two_views": 30}, 2)).reason
+    assert "no difference, the same answers)" in reason
+    assert "0.0 would have shown" not in reason
+
+
 def test_missing_rows_are_named() -> None:
     verdict = sharing_aligns(section({"cookie": 3, "unshared": 2}, 2))
-    assert verdict.outcome == "undecided"
+    assert verdict.outcome == "not measured yet"
+    assert verdict.effect is None
     assert "unshared_equal, token_mlp" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "rival", "value"),
+    [
+        ({}, "unshared_equal", 270),
+        ({"token_mlp": 29}, "token_mlp", 15),
+        ({"unshared": 39, "token_mlp": 30}, "unshared", -135),
+    ],
+)
+def test_the_effect_is_the_least_clear_lead(
+    changed: dict[str, int], rival: str, value: float
+) -> None:
+    effect = sharing_aligns(section(AHEAD | changed, 2)).effect
+    assert effect is not None
+    assert effect.value == pytest.approx(value)
+    assert effect.unit == f"RSUM points against {DECIDING[rival]}"
+    assert effect.low <= effect.value <= effect.high
+    assert effect.bounds == CERTAIN
+
+
+def test_the_effect_of_one_seed_says_so() -> None:
+    effect = sharing_aligns(section(AHEAD, 1)).effect
+    assert effect is not None
+    assert "one seed" in effect.bounds

@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.columns import NO_REFERENCE, REFERENCE_ROW
+from bench.layout import Missing
 from bench.records import Record
 from bench.sections import View, views
-from bench.unimodal import Claim, improvement, improves, measure
+from bench.unimodal import (
+    UnimodalClaim,
+    improvement,
+    improvement_columns,
+    improves,
+    measure,
+    measure_columns,
+)
 from tests.bench.hand_made import record
 
-CLAIM = Claim("C5 (text matching improves)", 3.9, "texts", "captions", "map_r", "mAP@R")
+CLAIM = UnimodalClaim("C5 (text matching improves)", 3.9, "texts", "captions", "map_r", "mAP@R")
 
 
 def texts(system: str, values: list[float], seed: int = 0, **extra: object) -> Record:
@@ -84,5 +93,48 @@ def test_verdicts(ours: float, outcome: str) -> None:
     assert "one seed" in found.reason
 
 
-def test_missing_records_are_undecided() -> None:
-    assert improves(view(texts("cookie", [1.0, 2.0])), CLAIM).outcome == "undecided"
+def test_missing_records_are_not_measured_yet() -> None:
+    found = improves(view(texts("cookie", [1.0, 2.0])), CLAIM)
+    assert found.outcome == "not measured yet"
+    assert found.effect is None
+
+
+def test_the_effect_is_what_the_sentence_says() -> None:
+    found = improves(view(texts("cookie", noise(60, 1)), texts("dual_stream", noise(40, 2))), CLAIM)
+    effect = found.effect
+    assert effect is not None
+    assert effect.unit == "% mAP@R"
+    assert effect.low < effect.value < effect.high
+    assert f"{effect.value:+.1f} ({effect.low:+.1f} to {effect.high:+.1f}) %" in found.reason
+
+
+@pytest.mark.parametrize(("first", "second"), [(60, 40), (40, 60), (40, 40), (40.7, 40)])
+def test_the_p_value_agrees_with_the_interval(first: float, second: float) -> None:
+    """Both are read off the same resamples: one leaves out 0 just where the other is small."""
+    made = [texts("cookie", noise(first, 1)), texts("dual_stream", noise(second, 2))]
+    one, two = (measure([item], "captions", "map_r") for item in made)
+    assert one is not None
+    assert two is not None
+    found = improvement(one, two)
+    assert found is not None
+    assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
+    other = improvement(two, one)
+    assert other is not None
+    assert other.p_value == found.p_value
+
+
+def test_columns_of_a_measure_and_of_an_improvement() -> None:
+    section = view(texts("cookie", noise(60, 1)), texts("dual_stream", noise(40, 2)))
+    records = section.of("texts", "cookie")
+    columns = measure_columns(records, "captions", "map_r", "none")
+    low, high = columns["map_r_low"], columns["map_r_high"]
+    assert columns["map_r_text"] == f"{columns['map_r']:.1f} ({low:.1f} to {high:.1f})"
+    assert set(measure_columns(records, "captions", "x", "none").values()) == {Missing("none")}
+    gain = improvement_columns(section, "texts", "cookie", "captions", "map_r")
+    assert gain["improvement_low"] < gain["improvement"] < gain["improvement_high"]
+    itself = improvement_columns(section, "texts", "dual_stream", "captions", "map_r")
+    assert set(itself) == set(gain)
+    assert set(itself.values()) == {REFERENCE_ROW}
+    alone = view(*records)
+    gaps = improvement_columns(alone, "texts", "cookie", "captions", "map_r")
+    assert set(gaps.values()) == {NO_REFERENCE}

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cookie.config import preset
+from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
-from cookie.data.dataset import load_dataset
 from cookie.data.pixels import open_pixels
 from cookie.data.tokenizer import Tokenizer
 from cookie.encoding import (

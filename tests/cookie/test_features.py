@@ -15,8 +15,9 @@ from torch import Tensor
 from cookie import feature_builder
 from cookie.config import AugmentConfig, Config, Regime, preset
 from cookie.data.augment import ImageAugment, other_captions
+from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
-from cookie.data.dataset import RetrievalDataset, load_dataset
+from cookie.data.dataset import RetrievalDataset
 from cookie.data.pixels import open_pixels
 from cookie.data.tokenizer import Tokenizer
 from cookie.errors import UserError

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cookie.__main__ import main, parse
 from cookie.config import Config, preset
-from cookie.data.dataset import load_dataset
+from cookie.data.catalog import load_dataset
 from cookie.data.shards import read_shard
 from cookie.encoding import load_embeddings
 from cookie.errors import UserError

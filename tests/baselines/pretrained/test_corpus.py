@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from baselines.pretrained.bundle import Bundle
 from baselines.pretrained.corpus import BundleCorpus
-from cookie.data.dataset import RetrievalDataset, load_dataset
+from cookie.data.catalog import load_dataset
+from cookie.data.dataset import RetrievalDataset
 from cookie.data.scenes import SceneCounts, generate_scenes
 from cookie.errors import DataError
 from cookie.interfaces import TextBatch

@@ -71,8 +71,8 @@ def test_no_cell_is_empty_or_none() -> None:
 def test_percentiles_come_with_their_n() -> None:
     rows = by_system(block())
     assert rows["COOKIE"]["p99_s"] == pytest.approx(0.009)
-    assert rows["COOKIE"]["latency_n"] == 500
-    assert rows["single-stream"]["latency_n"] == 9
+    assert rows["COOKIE"]["n"] == 500
+    assert rows["single-stream"]["n"] == 9
 
 
 def test_training_is_listed_by_seed() -> None:

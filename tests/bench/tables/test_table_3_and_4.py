@@ -47,7 +47,8 @@ def test_table_3_shows_each_truth_with_its_rows_and_judges_by_no_proxy() -> None
 def test_the_proxy_alone_decides_nothing() -> None:
     truths = ("caption_agreement",)
     block = tables["3"].block(view(images("cookie", 60, truths), images("dual_stream", 9, truths)))
-    assert block.sentences[0].startswith("C4 (image retrieval improves) undecided")
+    assert block.sentences[0].startswith("C4 (image retrieval improves) not measured yet")
+    assert block.verdicts[0].effect is None
 
 
 def test_table_4_shows_captions_sentences_and_judgments() -> None:
@@ -68,6 +69,13 @@ def test_table_4_shows_captions_sentences_and_judgments() -> None:
     assert isinstance(plain["crowd"], Missing)
     assert "61.0 ± 1.5" in block.markdown
     assert block.sentences[0].startswith("C5 (text matching improves) holds")
+
+
+def test_a_grid_without_any_measurement_is_left_out() -> None:
+    block = tables["4"].block(view(texts("cookie", noise(60, 1)), texts("dual_stream", [1.0] * 60)))
+    (only,) = block.grids
+    assert only.heading == "Captions of the same image among all test captions"
+    assert "51.2" not in block.markdown  # a quoted figure does not stand alone
 
 
 def test_the_tables_are_there_only_with_their_records() -> None:

@@ -130,6 +130,20 @@ def test_measured_and_published_ratios_have_columns_of_their_own() -> None:
     assert isinstance(published_ratio(123)["published"], Missing)
 
 
+def test_rates_are_not_believed_far_beyond_what_was_measured() -> None:
+    """40 images were measured: 200 times as many are 8,000."""
+    rows = {row["images"]: row for row in ratio_rows(view(), SIZES)}
+    for key in ("cookie", "single_stream", "per_mille"):
+        assert isinstance(rows[5_000][key], Marked)
+        assert isinstance(rows[10_000][key], Missing)
+    few = speed()
+    for made in few:
+        made.values["full_evaluation"]["images"] = 4
+    found = tables["6"].block(view([*records(), *few])).sentences[1]
+    assert "unknown share" in found
+    assert "at 5,000 images" not in found
+
+
 def test_no_cell_is_empty_or_none() -> None:
     lines = [line for line in block().markdown.splitlines() if line.startswith("|")]
     found = [cell.strip() for line in lines for cell in line.strip("|").split("|")]

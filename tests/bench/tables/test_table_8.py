@@ -85,6 +85,14 @@ def test_work_an_item_and_its_share_of_the_peak() -> None:
     assert "A table of embeddings, no product." in text
 
 
+def test_more_than_the_peak_is_not_shown_as_it_stands() -> None:
+    made = cost("open_clip", 6.0, image=step(200.0, 4.4e9, 1.9), caption=step(900.0, 6e8))
+    text = TABLE.block(view(made)).markdown
+    (row,) = rows(text, 1)
+    assert row["image: share of peak"].startswith("190 % [")
+    assert "More than the whole" in text
+
+
 def test_published_accuracy_is_quoted_with_its_source() -> None:
     dual, pair = rows(TABLE.block(view(DUAL, PAIR)).markdown, 2)
     assert dual["Flickr30K 1K, i2t R@1"] == "81.2"

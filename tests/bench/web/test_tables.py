@@ -9,9 +9,9 @@ import pytest
 
 from bench.layout import Column, Footnotes, Grid, Marked, Missing, duration, markdown_table
 from bench.sections import views
-from bench.tables import Block, tables
+from bench.tables import lay_out, tables
 from bench.web.markup import Markup
-from bench.web.tables import block_markup, grid_markup, plain_grid, sort_key
+from bench.web.tables import block_markup, grid_markup, sort_key
 from tests.bench.hand_made import whole_section
 
 COLUMNS = (Column("name", "name", align="left"), Column("time", "time", duration))
@@ -42,23 +42,12 @@ def test_cells_are_those_of_the_markdown_table() -> None:
 
 def test_footnotes_are_links_to_their_reasons() -> None:
     rows = [{"name": Marked("a & b", "Why <so>."), "time": Missing("Not yet.")}]
-    block = Block("", rows, [], [Grid(COLUMNS, rows)])
+    block = lay_out([Grid(COLUMNS, rows)], rows)
     text = block_markup(block, "t")
     assert 'a &amp; b<sup><a href="#t-a">a</a></sup>' in text
     assert 'n/a<sup><a href="#t-b">b</a></sup>' in text
     assert '<li id="t-a"><b>a</b> Why &lt;so&gt;.</li>' in text
     assert text.count("<li ") == 2
-
-
-def test_a_block_without_grids_shows_its_rows() -> None:
-    rows = [{"system": "COOKIE", "time_s": 0.123456}, {"system": "other", "extra": 3}]
-    shown = cells(block_markup(Block("", rows, []), "t"))
-    assert shown == [
-        ["system", "time s", "extra"],
-        ["COOKIE", "0.1235", "n/a"],
-        ["other", "n/a", "3"],
-    ]
-    assert isinstance(plain_grid(rows).rows[0]["extra"], Missing)
 
 
 def test_the_first_cell_names_its_row() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cookie.data.dataset import RetrievalDataset, build_split, datasets, find_data_root
+from cookie.data.catalog import find_data_root
+from cookie.data.dataset import RetrievalDataset, build_split, datasets
 from cookie.errors import DataError, UserError
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cookie.data.dataset import RetrievalDataset, find_data_root, load_dataset
+from cookie.data.catalog import find_data_root, load_dataset
+from cookie.data.dataset import RetrievalDataset
 from cookie.data.pixels import open_pixels
 
 pytestmark = [

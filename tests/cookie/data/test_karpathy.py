@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cookie.data import karpathy
-from cookie.data.dataset import load_dataset
+from cookie.data.catalog import load_dataset
 from cookie.errors import DataError, UserError
 from tests.cookie.data.photographs import Form, entry, jpeg, write_annotations, write_images
 

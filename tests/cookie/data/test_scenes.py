@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cookie.data.dataset import datasets, load_dataset
+from cookie.data.catalog import load_dataset
+from cookie.data.dataset import datasets
 from cookie.data.scenes import SMOKE, SceneCounts, generate_scenes
 
 COUNTS = SceneCounts(train=60, val=20, test=30)

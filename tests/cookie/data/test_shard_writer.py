@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cookie.data import shard_writer
-from cookie.data.dataset import load_dataset
+from cookie.data.catalog import load_dataset
 from cookie.data.shard_writer import samples_of, write_shards
 from cookie.data.shards import Sample, read_shard
 from cookie.errors import UserError

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cookie.config import Config, preset
-from cookie.data.dataset import RetrievalDataset, load_dataset
+from cookie.data.catalog import load_dataset
+from cookie.data.dataset import RetrievalDataset
 from cookie.data.tokenizer import tokenizer_for
 from cookie.features import build_corpora
 from cookie.interfaces import Corpus, TrainBatch

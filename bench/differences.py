@@ -1,0 +1,135 @@
+"""The difference in accuracy between two systems, paired on the queries that both answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.evidence import DIRECTIONS, KS, Evidence, resampled_rsums
+from bench.layout import spread
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """RSUM of one system minus another's, on the queries that both answered.
+
+    Attributes:
+        low, high: 95 % paired bootstrap interval.
+        p_value: two-sided, of no difference.
+        standard_error: of the difference, by the same bootstrap.
+        first, second: the RSUMs on the common queries.
+        queries: number of common queries by direction.
+    """
+
+    first: float
+    second: float
+    low: float
+    high: float
+    p_value: float
+    standard_error: float
+    queries: Mapping[str, int]
+
+    @property
+    def value(self) -> float:
+        """The difference itself."""
+        return self.first - self.second
+
+    @property
+    def significant(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        tail = "" if self.significant else ", no difference"
+        return f"{spread(self.value, self.low, self.high, '+')}{tail}"
+
+
+def compare(first: Evidence, second: Evidence) -> Difference:
+    """Return the paired difference of two systems on the queries that both answered."""
+    from bench.measure.statistics import two_sided  # scipy takes a second to import
+
+    pair = _on_common_queries(first, second)
+    one, two = resampled_rsums(pair)
+    differences = one - two
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return Difference(
+        first=pair[0].rsum,
+        second=pair[1].rsum,
+        low=float(low),
+        high=float(high),
+        p_value=two_sided(differences),
+        standard_error=float(differences.std(ddof=1)),
+        queries={name: len(answers.queries) for name, answers in pair[0].answers.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RecallDifference:
+    """R@k of one system minus another's on common queries, in percentage points.
+
+    Attributes:
+        first, second: the recalls in percent. low, high: 95 % paired bootstrap interval.
+        p_value: two-sided, of no difference. queries: number of common queries.
+    """
+
+    direction: str
+    k: int
+    first: float
+    second: float
+    low: float
+    high: float
+    p_value: float
+    queries: int
+
+    @property
+    def value(self) -> float:
+        """The difference itself."""
+        return self.first - self.second
+
+
+def compare_recalls(first: Evidence, second: Evidence) -> list[RecallDifference]:
+    """Return the paired differences in every R@k, on the queries that both answered."""
+    one, two = _on_common_queries(first, second)
+    return [
+        difference
+        for direction in DIRECTIONS
+        for difference in _recall_differences(direction, one, two)
+    ]
+
+
+def _recall_differences(direction: str, one: Evidence, two: Evidence) -> list[RecallDifference]:
+    from bench.measure.statistics import bootstrap_means, cluster_sums, two_sided
+
+    answers = one.answers[direction]
+    gains = 100 * (answers.hits - two.answers[direction].hits)  # (Q, len(KS))
+    drawn = bootstrap_means(*cluster_sums(gains, answers.images))
+    lows, highs = np.percentile(drawn, [2.5, 97.5], axis=0)
+    return [
+        RecallDifference(
+            direction,
+            k,
+            one.recall(direction, k),
+            two.recall(direction, k),
+            float(lows[column]),
+            float(highs[column]),
+            two_sided(drawn[:, column]),
+            len(answers.queries),
+        )
+        for column, k in enumerate(KS)
+    ]
+
+
+def _on_common_queries(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence]:
+    common = {
+        name: np.intersect1d(first.answers[name].queries, second.answers[name].queries)
+        for name in DIRECTIONS
+    }
+    return _restrict(first, common), _restrict(second, common)
+
+
+def _restrict(evidence: Evidence, queries: Mapping[str, NDArray[np.int64]]) -> Evidence:
+    answers = {name: evidence.answers[name].only(queries[name]) for name in DIRECTIONS}
+    return Evidence(answers, evidence.seeds)

@@ -1,0 +1,102 @@
+"""What a section's records say of a system's speed, memory and work, as columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.claims import per_mille
+from bench.columns import by_pair_rate, peak, percentile_columns, reached
+from bench.layout import Missing, Value
+from bench.systems import systems
+
+if TYPE_CHECKING:
+    from bench.sections import View
+
+REFERENCE = "single_stream"
+MEMORY = {
+    "allocated_bytes": "allocated",
+    "reserved_bytes": "reserved",
+    "device_bytes": "device_used",
+    "peak_rss_bytes": "peak_rss",
+}
+"""Column -> what a record calls it."""
+
+
+def speed_columns(view: View, name: str) -> dict[str, Value]:
+    """Return every column of a system but its accuracy; what is not known says why."""
+    return {
+        **_latency(view, name),
+        **_evaluation(view, name),
+        **_throughput(view, name),
+        **_memory(view, name),
+        **_work(view, name),
+    }
+
+
+def _missing(name: str) -> Missing:
+    """Say why a system has no measurement of speed."""
+    if "efficiency" in systems[name].kinds:
+        return Missing("Not measured in this section yet.")
+    return Missing("Speed is not measured for this row.")
+
+
+def _evaluation(view: View, name: str) -> dict[str, Value]:
+    record, reference = view.one("efficiency", name), view.one("efficiency", REFERENCE)
+    if record is None:
+        return dict.fromkeys(("evaluation_s", "per_mille", "pairs_per_second"), _missing(name))
+    full = record.values["full_evaluation"]
+    ratio: Value = Missing("The single-stream's speed is not measured in this section yet.")
+    if reference is not None:
+        other = reference.values["full_evaluation"]
+        either = full["extrapolated"] or other["extrapolated"]
+        ratio = by_pair_rate(per_mille(full, other).value, extrapolated=either)
+    return {
+        "evaluation_s": by_pair_rate(full["seconds"], extrapolated=full["extrapolated"]),
+        "per_mille": ratio,
+        "pairs_per_second": _pairs(full),
+    }
+
+
+def _pairs(full: Mapping[str, Any]) -> Value:
+    rate = full["pairs_per_second"]
+    return Missing("Two encoders score no pairs.") if rate is None else rate
+
+
+def _latency(view: View, name: str) -> dict[str, Value]:
+    record = view.latency
+    if record is None or name not in record.values["systems"]:
+        missing = Missing("Query latency is not measured for this row.")
+        return dict.fromkeys(("p50_s", "p95_s", "p99_s", "n"), missing)
+    return percentile_columns(record.values["systems"][name])
+
+
+def _throughput(view: View, name: str) -> dict[str, Value]:
+    record = view.one("efficiency", name)
+    if record is None:
+        return {"queries_per_second": _missing(name)}
+    found = record.values["throughput"]
+    rate = found["queries_per_second"]
+    return {"queries_per_second": Missing(found["reason"]) if rate is None else rate}
+
+
+def _memory(view: View, name: str) -> dict[str, Value]:
+    record = view.one("efficiency", name)
+    if record is None:
+        return dict.fromkeys(MEMORY, _missing(name))
+    memory = record.values["memory"]
+    return {key: peak(memory[column]) for key, column in MEMORY.items()}
+
+
+def _work(view: View, name: str) -> dict[str, Value]:
+    record = view.one("efficiency", name)
+    if record is None:
+        return dict.fromkeys(("parameters", "flops_per_query", "share_of_peak"), _missing(name))
+    cost = record.values["cost"]
+    part = cost["share_of_compute"]
+    missing = Missing("The matrix product peak or the time of a query is not known.")
+    return {
+        "parameters": cost["parameters"],
+        "flops_per_query": cost["flops"],
+        "share_of_peak": missing if part is None else reached(part),
+    }

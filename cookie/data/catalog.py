@@ -1,0 +1,39 @@
+"""Where data sets are found: by a registered name, or as a folder in Karpathy's form."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cookie.data import scenes as scenes  # registers itself
+from cookie.data.dataset import RetrievalDataset, datasets
+from cookie.data.karpathy import is_folder_name, load_karpathy
+from cookie.errors import unknown
+
+
+def find_data_root(data_root: Path | None = None) -> Path:
+    """Return ``data_root``, else the environment's ``COOKIE_DATA``, else ``data`` right here."""
+    return data_root or Path(os.environ.get("COOKIE_DATA") or "data")
+
+
+def load_dataset(
+    name: str, data_root: Path | None = None, preset: str = "tiny"
+) -> RetrievalDataset:
+    """Load a data set by name, checking it whole: counts, captions, and that images exist.
+
+    Args:
+        name: a registered name, or any other that has a folder
+            ``<data root>/<name>/dataset_<name>.json`` in Karpathy's form.
+        data_root: where data sets lie; see :func:`find_data_root`.
+        preset: decides how much generated data there is; photographs ignore it.
+
+    Raises:
+        UserError: no such data set (the nearest name is suggested).
+        DataError: it is missing, incomplete or broken.
+    """
+    root = find_data_root(data_root)
+    if name in datasets:
+        return datasets[name](root, preset)
+    if is_folder_name(name) and (root / name).is_dir():
+        return load_karpathy(name, root / name)
+    raise unknown("dataset", name, datasets)

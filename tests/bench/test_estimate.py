@@ -1,0 +1,95 @@
+"""Every kind of cell has an estimate of its own, which grows with the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from bench.estimate import COST_SECONDS, CostModel, estimates
+from bench.records import EVERY_SYSTEM, Cell, Kind
+from bench.runner import Runner, RunOptions
+from bench.workshop import Setup, Workshop
+
+RATE = 1e9
+SYSTEM = {
+    **{"latency": EVERY_SYSTEM, "growth": EVERY_SYSTEM, "cost": "open_clip"},
+    **{"shortlists": "two_stage", "shortlist_speed": "two_stage"},
+}
+
+
+def cell(kind: Kind, gallery: int = 0) -> Cell:
+    return Cell(kind, SYSTEM.get(kind, "cookie"), 0, gallery)
+
+
+def made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None = None, rate: float = RATE
+) -> CostModel:
+    monkeypatch.setenv("COOKIE_HOME", str(folder / "home"))
+    workshop = Workshop(Setup("scenes", "smoke", "cpu", limit=limit))
+    model = CostModel(Runner(workshop, folder / "results", RunOptions()))
+    model.__dict__["rate"] = rate  # instead of measuring this machine
+    return model
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CostModel:
+    return made(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_takes_some_time(kind: Kind, model: CostModel) -> None:
+    one = cell(kind, 1_000 if kind == "growth" else 0)
+    assert 0 < model.seconds(one, [one]) < 3600
+
+
+def test_no_kind_is_taken_for_latency(model: CostModel) -> None:
+    """The latency cell alone depends on how many systems are timed beside it."""
+    timed = [Cell("efficiency", name, 0) for name in ("cookie", "dual_stream", "single_stream")]
+    for kind in get_args(Kind):
+        one = cell(kind, 1_000 if kind == "growth" else 0)
+        alone, beside = model.seconds(one, [one]), model.seconds(one, [one, *timed])
+        assert (beside > alone) == (kind == "latency"), kind
+
+
+def test_one_modality_costs_its_own_items(model: CostModel) -> None:
+    """Images are encoded once and scored N x N: by hand from the same counts."""
+    images, captions = model._counts()
+    fixed = 3.0
+    work = images * model._image() + 2 * images**2 * model.config.head.embedding
+    assert model.seconds(cell("images"), []) == pytest.approx(fixed + work / RATE)
+    more = 2 * captions**2 * model.config.head.embedding + captions * model._caption()
+    both = fixed + (images * model._image() + more) / RATE
+    assert model.seconds(cell("texts"), []) == pytest.approx(both)
+
+
+@pytest.mark.parametrize("kind", ["images", "texts", "accuracy", "train", "shortlists"])
+def test_a_faster_machine_takes_less(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, fast = (made(tmp_path, monkeypatch, rate=rate) for rate in (RATE, 10 * RATE))
+    assert fast.seconds(cell(kind), []) < slow.seconds(cell(kind), [])
+
+
+def test_fewer_images_and_a_smaller_gallery_take_less(
+    model: CostModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = made(tmp_path, monkeypatch, limit=4)
+    for kind in ("images", "texts"):
+        assert few.seconds(cell(kind), []) < model.seconds(cell(kind), [])
+    large, small = (model.seconds(cell("growth", size), []) for size in (10**6, 10**3))
+    assert small < large
+
+
+def test_a_model_of_real_size_does_not_depend_on_the_data(model: CostModel) -> None:
+    assert model.seconds(cell("cost"), []) == COST_SECONDS
+
+
+def test_nothing_is_finished_in_an_empty_folder(model: CostModel) -> None:
+    cells: Sequence[Cell] = [cell("cost")]
+    (found,) = estimates(model.runner, cells)
+    assert (found.finished, found.source) == (False, "rough")
+    assert "rough" in str(found)
+    assert found.to_dict()["cell"] == "cost open_clip seed 0"
