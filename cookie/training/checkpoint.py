@@ -169,7 +169,11 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
 def load_optimizer(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
 ) -> None:
-    """Give ``optimizer`` back the state that :func:`optimizer_tensors` took apart."""
+    """Give ``optimizer`` back the state that :func:`optimizer_tensors` took apart.
+
+    A file holds every tensor row by row. Fused optimizers walk through the memory of a parameter
+    and its state side by side, so the state is laid out as the parameter is (channels last, say).
+    """
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         kind, _, place = key.partition("/")
@@ -179,6 +183,10 @@ def load_optimizer(
     for index, entries in facts["rest"].items():
         state.setdefault(int(index), {}).update(entries)
     optimizer.load_state_dict({"state": state, "param_groups": facts["groups"]})
+    for parameter, entries in optimizer.state.items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                entries[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _read(stem: Path) -> Checkpoint:

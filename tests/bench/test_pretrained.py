@@ -201,10 +201,7 @@ def test_a_limit_takes_the_first_images(command: Command, clip: Path) -> None:
 
 
 def test_random_weights_are_refused_unless_asked_for(
-    command: Command,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    clip: Path,
+    refused: Command, monkeypatch: pytest.MonkeyPatch, clip: Path
 ) -> None:
     """An architecture of open_clip has no weights, however it is spelled."""
     loaded = build_transformers_clip(str(clip))
@@ -218,10 +215,7 @@ def test_random_weights_are_refused_unless_asked_for(
 
 
 def test_random_weights_that_are_asked_for_are_marked(
-    command: Command,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    vilt: Path,
+    command: Command, refused: Command, monkeypatch: pytest.MonkeyPatch, vilt: Path
 ) -> None:
     texts = build_vilt(str(vilt)).texts
     small = Architecture("vilt", 32, lambda: random_vilt(**SMALL), lambda: texts)

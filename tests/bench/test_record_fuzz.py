@@ -45,10 +45,10 @@ def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  
     if isinstance(content, dict):
         pairs = list(content.items())
     elif isinstance(content, list):
-        pairs = [(n, content[n]) for n in sorted({0, 1, len(content) - 1}) if n < len(content)]
+        pairs = [(n, content[n]) for n in sorted({0, 1, len(content) - 1}) if 0 <= n < len(content)]
     else:
         pairs = []
-    return found + [p for key, value in pairs if key != -1 for p in places(value, (*path, key))]
+    return found + [p for key, value in pairs for p in places(value, (*path, key))]
 
 
 def changed(content: Any, seed: int) -> Any:  # noqa: ANN401 -- whatever JSON can hold

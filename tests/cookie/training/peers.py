@@ -29,6 +29,7 @@ from cookie.training.step import Stepper
 PRELOADED = [
     "cookie.features",
     "cookie.training.trainer",
+    "torch._dynamo",  # what the first step of an optimizer would import
     "torch.distributed.nn",
     "torch.utils.tensorboard",
 ]

@@ -204,3 +204,26 @@ def test_an_optimizer_goes_on_bit_for_bit(tmp_path: Path, kind: str):
     work(model, optimizer, 4)
     work(copy, other, 4)
     assert torch.equal(model.weight, copy.weight)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_an_optimizer_s_state_is_laid_out_as_the_parameter_is(tmp_path: Path, fused: bool):
+    """A fused step pairs memory, not indices; a file holds rows."""
+
+    def work(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        model(torch.linspace(-1, 1, 54).view(2, 3, 3, 3)).square().sum().backward()
+        optimizer.step()
+
+    models = [nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last) for _ in range(2)]
+    optimizers = [torch.optim.AdamW(each.parameters(), lr=0.1, fused=fused) for each in models]
+    work(models[0], optimizers[0])
+    tensors, facts = optimizer_tensors(optimizers[0])
+    save_tensors(tmp_path / "file", tensors | {"w": models[0].weight, "b": models[0].bias})
+    found = load_tensors(tmp_path / "file")
+    models[1].load_state_dict({"weight": found["w"], "bias": found["b"]})
+    load_optimizer(optimizers[1], found, json.loads(json.dumps(facts)))
+    assert optimizers[1].state[models[1].weight]["exp_avg"].stride() == models[1].weight.stride()
+    for model, optimizer in zip(models, optimizers, strict=True):
+        work(model, optimizer)
+    assert torch.equal(models[0].weight, models[1].weight)

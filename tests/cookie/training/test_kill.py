@@ -1,6 +1,7 @@
 """``kill -9`` at random moments of a real training, gone on from until done: the same bits.
 
-A moment is a function call, counted, so it does not depend on how fast or busy the machine is.
+A moment is a function call, counted, so it does not depend on how fast or busy the machine is;
+all stretches between validations are as likely.
 Every other process is killed in the very call; the others from outside, a little later, wherever
 they are then. Six moments; ``COOKIE_BENCH=full`` takes twenty.
 """
@@ -8,6 +9,7 @@ they are then. Six moments; ``COOKIE_BENCH=full`` takes twenty.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import random
 import signal
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from cookie.config import preset
 from cookie.files import sha256
@@ -35,6 +38,7 @@ class Calls:
 
     def __init__(self, moment: int, act: Callable[[], object]) -> None:
         self.moment, self.act, self.count = moment, act, 0
+        self.marks: list[int] = []
 
     def __call__(self, frame: object, event: str, argument: object) -> None:
         """Count; a profile function, so that calls into C count too."""
@@ -42,9 +46,14 @@ class Calls:
         if self.count == self.moment:
             self.act()
 
+    def validate(self, module: nn.Module) -> float:
+        """Mark how many calls there have been, and return a score that changes with training."""
+        self.marks.append(self.count)
+        return float(module.get_parameter("temperature.log_scale").detach())
+
 
 def learn(folder: Path, cache: Path, told: Connection, moment: int, at_once: bool) -> None:
-    """Train COOKIE on the smallest data; tell of ``moment`` or die there, tell calls at the end."""
+    """Train COOKIE on the smallest data; tell of ``moment`` or die there, tell marks at the end."""
     torch.set_num_threads(1)
     base = preset("smoke")
     settings = dataclasses.replace(
@@ -63,11 +72,11 @@ def learn(folder: Path, cache: Path, told: Connection, moment: int, at_once: boo
         seed=2,
         device="cpu",
         run_dir=folder,
-        validate=lambda module: float(module.get_parameter("temperature.log_scale").detach()),
+        validate=calls.validate,
         progress=False,
     )
     sys.setprofile(None)
-    told.send(calls.count)
+    told.send([1, *calls.marks, calls.count])
 
 
 def die() -> None:
@@ -82,12 +91,12 @@ class Trainings:
         self.cache = cache
         self.context = forkserver()
 
-    def whole(self, folder: Path) -> int:
-        """Train to the end and return how many calls it took."""
-        code, calls = self._run(folder, 0, at_once=True)
+    def whole(self, folder: Path) -> list[int]:
+        """Train to the end and return the number of the first call, each validation, the last."""
+        code, marks = self._run(folder, 0, at_once=True)
         assert code == 0
-        assert calls is not None
-        return calls
+        assert isinstance(marks, list)
+        return marks
 
     def killed(self, folder: Path, moment: int, *, at_once: bool) -> bool:
         """Train, kill without warning at ``moment``, and return whether it was not done before."""
@@ -95,7 +104,9 @@ class Trainings:
         assert code in (0, -signal.SIGKILL)
         return code != 0
 
-    def _run(self, folder: Path, moment: int, *, at_once: bool) -> tuple[int | None, int | None]:
+    def _run(
+        self, folder: Path, moment: int, *, at_once: bool
+    ) -> tuple[int | None, list[int] | int | None]:
         """Return the exit code and what the process told, None if it died before."""
         heard, told = self.context.Pipe(duplex=False)
         arguments = (folder, self.cache, told, moment, at_once)
@@ -131,18 +142,19 @@ def saved(folder: Path) -> int:
 
 @pytest.mark.timeout(1800)  # on a machine that has much else to do
 def test_killed_runs_end_with_the_bits_of_one_that_was_left_alone(tmp_path: Path):
-    trainings, moments = Trainings(tmp_path / "cache"), random.Random(20_211_011)
-    calls = trainings.whole(tmp_path / "alone")
+    trainings, random_ = Trainings(tmp_path / "cache"), random.Random(20_211_011)
+    marks = trainings.whole(tmp_path / "alone")
+    stretches = list(itertools.pairwise(marks))
     expected, steps, number = bits(tmp_path / "alone"), [], 0
     assert isinstance(expected["tensors"], dict)
     assert len(expected["tensors"]) == 3, "the best and the last two"
     while len(steps) < MOMENTS:
         folder, number = tmp_path / str(number), number + 1
         while len(steps) < MOMENTS and trainings.killed(
-            folder, moments.randint(1, calls), at_once=len(steps) % 2 == 0
+            folder, random_.randint(*random_.choice(stretches)), at_once=len(steps) % 2 == 0
         ):
             steps.append(saved(folder))
         trainings.whole(folder)
         assert bits(folder) == expected, f"run {number}, after kills at {steps}"
     assert len(set(steps)) > 1, "all moments fell between the same two checkpoints"
-    print(f"{MOMENTS} kills of {number} runs of {calls} calls; newest checkpoints: {sorted(steps)}")
+    print(f"{MOMENTS} kills of {number} runs of {marks[-1]} calls, after checkpoints {steps}")
