@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.claims import (
-    CLAIMS,
     beats_dual_stream,
     competitive_with_single_stream,
     faster,
@@ -17,6 +16,7 @@ from bench.claims import (
 )
 from bench.records import Record
 from bench.sections import View, views
+from bench.verdicts import CLAIMS
 from tests.bench.hand_made import efficiency, evaluation, latency, uniform, whole_section
 
 
