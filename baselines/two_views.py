@@ -16,8 +16,9 @@ class TwoViews(Cookie):
     same augmentation; whatever COOKIE has ahead of this comes from comparing within a modality.
     """
 
-    def _combine(self, images: tuple[Tensor, ...], texts: tuple[Tensor, ...]) -> LossOutput:
+    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
         """Return the image-text loss, averaged over first and second views, (B, D) each."""
+        images, texts = embeddings[: self.image_views], embeddings[self.image_views :]
         scale = self.temperature()
         pairs = [info_nce(*pair, scale) for pair in zip(images, texts, strict=True)]
         return weighted_sum({"image_text": sum(pairs[1:], pairs[0]) / len(pairs)}, self.loss)

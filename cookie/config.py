@@ -11,7 +11,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Regime = Literal["scratch", "frozen", "finetune"]
 Pooling = Literal["mean", "max", "gpo"]
@@ -252,7 +255,7 @@ def digest_of(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _without_later(part: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_later(part: DataclassInstance, values: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {f.name: f.default for f in dataclasses.fields(part) if f.metadata.get("later")}
     return {n: value for n, value in values.items() if n not in defaults or value != defaults[n]}
 
