@@ -91,8 +91,8 @@ def reached(of_peak: float) -> Value:
         return of_peak
     return Marked(
         of_peak,
-        "More than the whole: the peak was measured while something else held the machine, so "
-        "this share says nothing.",
+        "More than the whole: the data stayed in a cache, or the peak was measured while something "
+        "else held the machine; the share says nothing.",
     )
 
 
