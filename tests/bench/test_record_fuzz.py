@@ -161,7 +161,7 @@ def test_changed_records_are_checked_without_a_hitch(results: Path, seed: int) -
 
 
 @settings(
-    max_examples=1000 if FULL else 40,
+    max_examples=1000 if FULL else 25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
