@@ -50,9 +50,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_partial(folder: Path) -> None:
-    """Delete what a kill left of :func:`replacing` in ``folder``, where nothing else may write."""
-    for path in folder.glob(".*.partial"):
-        path.unlink(missing_ok=True)
+    """Delete what a kill left of :func:`replacing` in ``folder``, where nothing else may write.
+
+    That includes the hidden file that safetensors writes before it renames it to ours.
+    """
+    for pattern in (".*.partial", ".tmp??????"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 -- whatever JSON can hold
