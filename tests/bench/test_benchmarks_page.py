@@ -151,7 +151,9 @@ def test_a_real_benchmark_can_be_rendered(tmp_path: Path) -> None:
     options = ["--benchmark-only", "--benchmark-json", str(path), "-q", "-p", "no:cacheprovider"]
     # A worker of pytest-xdist would switch benchmarks off.
     alone = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    subprocess.run([sys.executable, "-m", "pytest", case, *options], cwd=ROOT, env=alone, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pytest", case, *options], cwd=ROOT, env=alone, check=True
+    )
     done = report(path)
     assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "timer.md"))
     page = (tmp_path / "timer.md").read_text()
