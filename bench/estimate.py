@@ -16,6 +16,7 @@ from bench.records import Cell, read
 from bench.runner import Runner
 from bench.systems import systems
 from cookie.errors import DataError
+from cookie.training.precision import has_bfloat16
 
 REACHED = 0.2
 """Share of the matrix product peak that training and scoring are taken to reach."""
@@ -87,7 +88,7 @@ class CostModel:
         """FLOPs a second that are taken to be reached."""
         device = self.runner.workshop.device
         size = 8192 if device.type == "cuda" else 1024
-        precision = torch.bfloat16 if device.type == "cuda" else torch.float32
+        precision = torch.bfloat16 if has_bfloat16(device) else torch.float32
         return REACHED * matmul_peak(device, precision, size)
 
     def seconds(self, cell: Cell, cells: Sequence[Cell]) -> float:
@@ -114,13 +115,23 @@ class CostModel:
         assert_never(cell.kind)
 
     def _train(self, system: str) -> float:
-        settings = self.config.train
-        item = self._image(training=True) + self._caption()
+        """Three times the forward pass; frozen encoders are read from their cache."""
+        settings, joint = self.config.train, self.config.joint
+        frozen = self.config.regime == "frozen"
+        item = self._head() + (0.0 if frozen else self._image() + self._caption())
         if systems[system].family == "pair":
-            item += 3 * self._pair()  # the positive and two negatives
+            item += joint.matching_share * (1 + 2 * joint.negatives) * self._pair()
         else:
             item *= 2  # second views
         return 3 * settings.steps * settings.batch_size * item / self.rate
+
+    def _head(self) -> float:
+        """FLOPs of what stands on the encoders, for an image and a caption."""
+        head, vision, text = self.config.head, self.config.vision, self.config.text
+        tokens = vision.grid**2 + CAPTION_TOKENS
+        entry = 2.0 * head.width * (vision.grid**2 * vision.width + CAPTION_TOKENS * text.width)
+        layer = _layer(head.width, round(head.mlp_ratio * head.width))
+        return entry + tokens * head.layers * layer
 
     def _accuracy(self, system: str) -> float:
         images, captions = self._counts()
@@ -184,11 +195,9 @@ class CostModel:
         images = len(split) if limit is None else min(limit, len(split))
         return images, round(len(split.captions) * images / len(split))
 
-    def _image(self, *, training: bool = False) -> float:
-        """FLOPs of an image; a frozen backbone's output is cached in training."""
+    def _image(self) -> float:
+        """FLOPs of an image in its encoder."""
         vision = self.config.vision
-        if training and self.config.regime == "frozen":
-            return 0.0
         convolutions = 2 * 9 * vision.width**2 * vision.grid**2 * 3
         return float(BACKBONE_FLOPS.get(vision.name, convolutions))
 
