@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.contrasts import WANTED_SEEDS, Contrast, contrast
 from bench.sections import View
+from bench.seed_contrasts import WANTED_SEEDS, Contrast, contrast
 from bench.verdicts import CERTAIN, Effect, Outcome, Verdict, unknown
 
 CLAIM = "C6 (sharing the transformer's weights is what aligns the streams)"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from bench.bars import Bar, BarPanel, bar_chart
 from bench.columns import count, p_value, rsum_columns
-from bench.contrasts import Contrast, contrast
 from bench.layout import Column, Grid, Marked, Missing, Value, duration, fixed, spread
 from bench.plan import cells_of
 from bench.records import Cell
+from bench.seed_contrasts import Contrast, contrast
 from bench.sharing import sharing_aligns
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.contrasts import POWER, contrast
 from bench.records import Record
 from bench.sections import View, views
+from bench.seed_contrasts import POWER, contrast
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, uniform
 
 
