@@ -114,6 +114,22 @@ assert model.training_loss(batch).total.isfinite()
     run(example("model") + use, home=tmp_path)
 
 
+def test_the_table_example_is_planned_and_rendered(tmp_path: Path) -> None:
+    use = f"""
+import shutil
+from pathlib import Path
+from bench.report import render_all
+from bench.reproduce import Options, plan
+assert "accuracy cookie seed 0" in [str(cell) for cell in plan(Options(table="9"))]
+results = Path({str(tmp_path / "results")!r})
+shutil.copytree("results/scenes/records", results / "scenes" / "records")
+assert "9" in [report.table for report in render_all(results)]
+page = (results / "scenes" / "table_9.md").read_text()
+assert "# Table 9: Mean reciprocal rank (scenes)" in page and "| cookie " in page
+"""
+    run(example("table") + use, home=tmp_path)
+
+
 def test_result_table_is_the_one_that_the_records_give() -> None:
     shown = README.partition(BEGIN)[2].partition(END)[0]
     assert shown.strip() == headline(ROOT / "results").strip()
