@@ -160,7 +160,7 @@ def duration(seconds: float) -> str:
     """Return a time span in the unit in which it is easiest to read."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
+    if seconds < 0.9995:  # above, three digits of milliseconds would need an exponent
         return f"{seconds * 1e3:.3g} ms"
     if seconds < 600:
         return f"{seconds:.3g} s"

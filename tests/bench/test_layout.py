@@ -90,6 +90,7 @@ def test_csv_keeps_full_precision_and_remarks() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (0.9997, "1 s"),
         (2e-6, "2 µs"),
         (0.0123, "12.3 ms"),
         (1.0, "1 s"),
