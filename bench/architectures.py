@@ -88,7 +88,7 @@ def _blip() -> nn.Module:
 
 def _paper() -> Config:
     """Return the preset ``paper`` without weights, which would have to be fetched."""
-    from cookie.config import preset
+    from cookie.presets import preset
 
     config = preset("paper")
     return replace(

@@ -170,21 +170,19 @@ class Runner:
         common = {"limit": self.workshop.setup.limit}
         timed = [c.system for c in cells if c.kind == "efficiency"]
         timed = [name for name in timed if "latency" in systems[name].kinds]
-        timing = {
-            "neighbors": NEIGHBORS,
-            "shortlist": SHORTLIST,
-            "effort": self.workshop.effort.to_dict(),
-        }
+        effort = self.workshop.effort.to_dict()
+        weights = self._weights(_parts(cell.system), cell.seed)
+        timing = {"neighbors": NEIGHBORS, "shortlist": SHORTLIST, "effort": effort}
         own: Mapping[Kind, Mapping[str, Any]] = {
             "train": {"weights": self._weights((cell.system,), cell.seed)} | self._variant(cell),
             "accuracy": {
-                "weights": self._weights(_parts(cell.system), cell.seed),
+                "weights": weights,
                 "seconds": self.options.accuracy_seconds,
                 "sample_seed": 0,
                 "shortlist": SHORTLIST,
             },
-            "images": {"weights": self._weights(_parts(cell.system), cell.seed), "k": images.K},
-            "texts": {"weights": self._weights(_parts(cell.system), cell.seed)},
+            "images": {"weights": weights, "k": images.K},
+            "texts": {"weights": weights},
             "efficiency": timing,
             "latency": {**timing, "systems": timed},
             "growth": {
@@ -195,18 +193,15 @@ class Runner:
                 "effort": growth_effort_of(self.workshop.setup.preset).to_dict(),
             },
             "shortlists": {
-                "weights": self._weights(_parts(cell.system), cell.seed),
+                "weights": weights,
                 "seconds": self.options.accuracy_seconds,
                 "sample_seed": 0,
             },
-            "shortlist_speed": {
-                "neighbors": NEIGHBORS,
-                "effort": self.workshop.effort.to_dict(),
-            },
+            "shortlist_speed": {"neighbors": NEIGHBORS, "effort": effort},
             "cost": {
                 "evaluation": [cost.IMAGES, cost.CAPTIONS],
                 "batches": list(cost.BATCHES[self.workshop.device.type]),
-                "effort": self.workshop.effort.to_dict(),
+                "effort": effort,
             },
         }
         return {**common, **own[cell.kind]}

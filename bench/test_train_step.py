@@ -15,8 +15,8 @@ import torch
 from bench.measure.memory import measure_memory
 from bench.timed import PRECISIONS, PROFILE, Timed
 from bench.trial import COUNTS, Trial, first
-from cookie.config import preset
 from cookie.interfaces import IndexArray
+from cookie.presets import preset
 from cookie.training.precision import Precision
 
 SYSTEMS = ("dual_stream", "dual_stream_triplet", "cookie", "single_stream")

@@ -15,12 +15,13 @@ from torch import nn
 
 from bench.servers import DualServer, PairServer, TwoStageServer
 from bench.systems import SHORTLIST, systems
-from cookie.config import AugmentConfig, Config, preset
+from cookie.config import AugmentConfig, Config
 from cookie.data.corpus import PixelCorpus
 from cookie.data.pixels import open_pixels
 from cookie.data.scenes import SceneCounts, generate_scenes
 from cookie.data.tokenizer import Tokenizer
 from cookie.interfaces import DualEncoder, IndexArray, PairScorer, Searcher
+from cookie.presets import preset
 from cookie.training.distributed import Processes
 from cookie.training.precision import Precision
 from cookie.training.step import Stepper

@@ -16,7 +16,7 @@ from bench.environment import environment, hardware_slug
 from bench.records import Section
 from bench.systems import systems
 from cookie import devices
-from cookie.config import Config, preset
+from cookie.config import Config
 from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset
@@ -33,6 +33,7 @@ from cookie.interfaces import (
     TextBatch,
     TextView,
 )
+from cookie.presets import preset
 from cookie.training.checkpoint import load_weights
 from cookie.training.precision import Precision, autocast
 from cookie.training.trainer import BEST

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import subcommand
 
-from cookie.config import preset
 from cookie.errors import run_main
 from cookie.options import (
     Command,
@@ -27,6 +26,7 @@ from cookie.options import (
     Search,
     Train,
 )
+from cookie.presets import preset
 
 
 def parse(arguments: Sequence[str]) -> Command:

@@ -258,14 +258,3 @@ def digest_of(settings: Mapping[str, Any]) -> str:
 def _without_later(part: DataclassInstance, values: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {f.name: f.default for f in dataclasses.fields(part) if f.metadata.get("later")}
     return {n: value for n, value in values.items() if n not in defaults or value != defaults[n]}
-
-
-def preset(name: str) -> Config:
-    """Return the preset called ``name``, as :mod:`cookie.presets` has it.
-
-    Raises:
-        UserError: there is none; the nearest is suggested.
-    """
-    from cookie import presets
-
-    return presets.preset(name)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cookie.data.augment import other_captions
 from cookie.data.dataset import Split
+from cookie.data.split_corpus import SplitCorpus
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
 
 HalfArray: TypeAlias = NDArray[np.float16]
@@ -45,7 +46,7 @@ class CaptionStates:
         return ids, tokens
 
 
-class FeatureCorpus:
+class FeatureCorpus(SplitCorpus):
     """A split as :class:`cookie.interfaces.Corpus`: cached grids and caption states.
 
     With a generator an image is one of its cached versions, drawn at random, and a caption one of
@@ -67,23 +68,8 @@ class FeatureCorpus:
         views: Mapping[TextView, Sequence[CaptionStates]],
         device: torch.device | str = "cpu",
     ) -> None:
-        self._split, self._grids, self._clean, self._views = split, grids, clean, views
-        self._device = torch.device(device)
-
-    @property
-    def caption_image(self) -> IndexArray:
-        """(captions,) the image index of each caption."""
-        return self._split.caption_image
-
-    @property
-    def image_count(self) -> int:
-        """Number of images."""
-        return len(self._split)
-
-    @property
-    def captions(self) -> Sequence[str]:
-        """The captions as written."""
-        return self._split.captions
+        super().__init__(split, device)
+        self._grids, self._clean, self._views = grids, clean, views
 
     def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
         """Return grids (B, N, C) float16 of the images at ``indices`` (B,)."""

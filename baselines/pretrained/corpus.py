@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,10 +9,11 @@ from PIL import Image
 
 from baselines.pretrained.bundle import Bundle
 from cookie.data.dataset import Photographs, Split
+from cookie.data.split_corpus import SplitCorpus
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
 
 
-class BundleCorpus:
+class BundleCorpus(SplitCorpus):
     """A :class:`cookie.interfaces.Corpus` for evaluation; pictures are decoded when asked for.
 
     Photographs reach the transform in their own shape, so that it crops and resizes as it did
@@ -26,22 +26,8 @@ class BundleCorpus:
     """
 
     def __init__(self, split: Split, bundle: Bundle[Any], device: torch.device | str) -> None:
-        self._split, self._bundle, self._device = split, bundle, device
-
-    @property
-    def caption_image(self) -> IndexArray:
-        """(captions,) the image index of each caption."""
-        return self._split.caption_image
-
-    @property
-    def image_count(self) -> int:
-        """Number of images."""
-        return len(self._split)
-
-    @property
-    def captions(self) -> Sequence[str]:
-        """The captions as written."""
-        return self._split.captions
+        super().__init__(split, device)
+        self._bundle = bundle
 
     def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
         """Return the images at ``indices`` (B,).

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cookie.config import AugmentConfig
 from cookie.data.augment import ImageAugment, delete_words, mask_words, other_captions
 from cookie.data.dataset import Split
+from cookie.data.split_corpus import SplitCorpus
 from cookie.data.tokenizer import Tokenizer
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
 
@@ -62,7 +63,7 @@ class CaptionTokens:
         return TextBatch(*delete_words(ids, mask, self._rate, pad_id, generator))
 
 
-class PixelCorpus:
+class PixelCorpus(SplitCorpus):
     """A split as :class:`cookie.interfaces.Corpus`: pixels and token ids.
 
     On a CUDA device with room for them, all pixels stay there as uint8.
@@ -88,26 +89,11 @@ class PixelCorpus:
     ) -> None:
         if len(pixels) != len(split):
             raise ValueError(f"{len(pixels)} images in the pixels, {len(split)} in the split")
-        self._split, self._pixels = split, pixels
-        self._device = torch.device(device)
+        super().__init__(split, device)
+        self._pixels = pixels
         self._augment = ImageAugment(augment)
         self._tokens = CaptionTokens(split.captions, tokenizer, max_tokens, augment, device)
         self._resident = _upload(pixels, self._device)
-
-    @property
-    def caption_image(self) -> IndexArray:
-        """(captions,) the image index of each caption."""
-        return self._split.caption_image
-
-    @property
-    def image_count(self) -> int:
-        """Number of images."""
-        return len(self._split)
-
-    @property
-    def captions(self) -> Sequence[str]:
-        """The captions as written."""
-        return self._split.captions
 
     def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
         """Return the images at ``indices`` (B,): uint8, or augmented floats with ``generator``."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cookie.config import Config, JointConfig, preset
+from cookie.config import Config, JointConfig
 from cookie.interfaces import (
     ImageBatch,
     ImageState,
@@ -20,6 +20,7 @@ from cookie.interfaces import (
     TextView,
     TrainBatch,
 )
+from cookie.presets import preset
 
 VOCABULARY = 40
 MASK_ID = 4

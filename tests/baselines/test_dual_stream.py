@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from baselines.dual_stream import DualStream, DualStreamLoss
-from cookie.config import Config, LossConfig, preset
+from cookie.config import Config, LossConfig
 from cookie.interfaces import (
     ContrastiveSystem,
     DualEncoder,
@@ -23,6 +23,7 @@ from cookie.interfaces import (
 from cookie.model import Cookie
 from cookie.nn.batches import split_batch
 from cookie.nn.losses import hardest_triplet, info_nce
+from cookie.presets import preset
 from cookie.training.distributed import Processes
 from tests.cookie.training.peers import Case, run_peers, train_cases
 

@@ -16,11 +16,12 @@ from baselines.fresh_text import with_fresh_text
 from baselines.token_mlp import PerceptronLayer, TokenMLP, TokenStream
 from baselines.two_views import TwoViews
 from baselines.unshared import OwnNorms, Unshared
-from cookie.config import Config, preset
+from cookie.config import Config
 from cookie.interfaces import DualEncoder, TextBatch, TrainableSystem, TrainBatch
 from cookie.model import Cookie
 from cookie.nn.losses import info_nce
 from cookie.nn.shared_transformer import SharedTransformer
+from cookie.presets import preset
 from tests.baselines.material import VOCABULARY, make_images, make_texts, small_config
 
 CONTROLS: tuple[type[Cookie], ...] = (Unshared, OwnNorms, TokenStream, TwoViews)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.records import EVERY_SYSTEM, Cell, Kind, Record, Stamp
-from cookie.config import preset
+from cookie.presets import preset
 
 IMAGES, CAPTIONS = 40, 80
 HARDWARE = {"slug": "two-core-test", "description": "2 cores of a test machine"}

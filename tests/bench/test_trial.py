@@ -11,8 +11,8 @@ import torch
 from bench import trial as module
 from bench.servers import DualServer, PairServer, Queries, TwoStageServer
 from bench.trial import Trial, first
-from cookie.config import preset
 from cookie.data.scenes import SceneCounts
+from cookie.presets import preset
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from bench.runner import Runner, RunOptions
 from bench.systems import changes, suits, systems
 from bench.variants import VARIANTS, Variant
 from bench.workshop import FirstImages, Setup, Workshop
-from cookie.config import preset
+from cookie.presets import preset
 from cookie.training.distributed import Processes
 from cookie.training.order import pair_batches
 from cookie.training.step import Stepper

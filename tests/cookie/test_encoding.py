@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cookie.config import preset
 from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
 from cookie.data.pixels import open_pixels
@@ -26,6 +25,7 @@ from cookie.encoding import (
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, TextBatch
 from cookie.model import Cookie
+from cookie.presets import preset
 
 
 @pytest.fixture(scope="module")

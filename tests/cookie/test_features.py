@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cookie import feature_builder
-from cookie.config import AugmentConfig, Config, Regime, preset
+from cookie.config import AugmentConfig, Config, Regime
 from cookie.data.augment import ImageAugment, other_captions
 from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
@@ -25,6 +25,7 @@ from cookie.feature_corpus import FeatureCorpus
 from cookie.features import Encoders, build_corpora
 from cookie.interfaces import ImageBatch, TextBatch, TextView
 from cookie.nn.encoders import build_text_encoder, build_visual_encoder
+from cookie.presets import preset
 from cookie.training.order import step_generator
 
 CLOSE = {"rtol": 2e-3, "atol": 2e-3}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cookie.config import Config, LossConfig, preset
+from cookie.config import Config, LossConfig
 from cookie.interfaces import (
     DualEncoder,
     ImageBatch,
@@ -19,6 +19,7 @@ from cookie.interfaces import (
 )
 from cookie.model import Cookie, weighted_sum
 from cookie.nn.losses import info_nce, nt_xent
+from cookie.presets import preset
 
 VOCABULARY = 40
 

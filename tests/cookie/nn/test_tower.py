@@ -8,9 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cookie.config import Config, HeadConfig, preset
+from cookie.config import Config, HeadConfig
 from cookie.interfaces import ImageBatch, TextBatch
 from cookie.nn.tower import EmbeddingHead, TokenProjection, Tokens, image_tower, text_tower
+from cookie.presets import preset
 
 HEAD = HeadConfig(width=16, embedding=10)
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cookie.config import Config, preset
+from cookie.config import Config
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import RetrievalDataset
 from cookie.data.tokenizer import tokenizer_for
@@ -23,6 +23,7 @@ from cookie.features import build_corpora
 from cookie.interfaces import Corpus, TrainBatch
 from cookie.model import Cookie
 from cookie.nn.batches import batch_rows
+from cookie.presets import preset
 from cookie.training.distributed import Processes, current
 from cookie.training.step import Stepper
 

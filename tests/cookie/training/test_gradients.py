@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cookie.config import Config, preset
+from cookie.config import Config
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, TextBatch, TrainBatch
 from cookie.model import Cookie
 from cookie.nn.batches import split_batch
+from cookie.presets import preset
 from cookie.training.distributed import Processes
 from cookie.training.gradients import Backpropagation
 from cookie.training.precision import Precision, autocast

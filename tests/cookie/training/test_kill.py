@@ -22,9 +22,9 @@ import pytest
 import torch
 from torch import nn
 
-from cookie.config import preset
 from cookie.files import sha256
 from cookie.model import Cookie
+from cookie.presets import preset
 from cookie.training.journal import read_history
 from cookie.training.trainer import train
 from tests.cookie.training.peers import forkserver, material

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cookie.config import Config, TrainConfig, preset
+from cookie.config import Config, TrainConfig
 from cookie.interfaces import (
     ImageBatch,
     IndexArray,
@@ -20,6 +20,7 @@ from cookie.interfaces import (
     TextView,
     TrainBatch,
 )
+from cookie.presets import preset
 
 WORDS = 40
 
