@@ -116,7 +116,7 @@ class CostModel:
 
     def _train(self, system: str) -> float:
         """Three times the forward pass; frozen encoders are read from their cache."""
-        settings, joint = self.config.train, self.config.joint
+        settings, joint = systems[system].settings(self.config).train, self.config.joint
         frozen = self.config.regime == "frozen"
         item = self._head() + (0.0 if frozen else self._image() + self._caption())
         if systems[system].family == "pair":

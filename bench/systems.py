@@ -6,7 +6,7 @@ Adding a system is one :func:`register` call. Building imports models, so builde
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.records import Kind
@@ -31,6 +31,11 @@ def unchanged(config: Config) -> Config:
     return config
 
 
+def twice_as_long(config: Config) -> Config:
+    """Return settings of twice the steps, so of another learning rate at each."""
+    return replace(config, train=replace(config.train, steps=2 * config.train.steps))
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """One row.
@@ -45,7 +50,7 @@ class System:
         cached: whether what depends on one modality is computed once; the naive loop does not.
         note: footnote for its rows, or "".
         settings: the preset's settings to this system's; only a variant changes any.
-        variant: whether it only exists to be compared in the ablation.
+        variant: whether it only exists to be compared, in the ablation or at another budget.
         train_share: of the training images, the first ones, that it is trained on.
         pretrained_text: whether it only exists where the preset's text encoder is pretrained.
     """
@@ -174,6 +179,21 @@ register(
         note="A pair's score is the logit of the joint layers plus a multiple (chosen on "
         "validation) of the logit of the contrastive loss on their inputs, which also finds the "
         "hard negatives of training.",
+    )
+)
+register(
+    System(
+        name="single_stream_longer",
+        label="single-stream, twice the steps",
+        family="pair",
+        marker="H",
+        build=_single_stream,
+        parts=("single_stream_longer",),
+        kinds=("train", "accuracy"),
+        note="Twice the training of every other row: it shows what the common budget withholds "
+        "from the single-stream, and no claim is judged by it.",
+        settings=twice_as_long,
+        variant=True,
     )
 )
 register(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bench.sections import View
 
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
+LONGER = ("single_stream_longer",)
+"""Rows with a larger budget, asked for with ``--variants``; the last ones."""
 REFERENCE = "dual_stream"
 COLUMNS = (
     SYSTEM,
@@ -42,9 +44,8 @@ COLUMNS = (
 
 
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
-    """Return the cells that the table needs; it always shows the triplet variant."""
-    del variants
-    return cells_of(ROWS, seeds, ("train", "accuracy"))
+    """Return the cells that the table needs; it always shows the triplet loss."""
+    return cells_of(ROWS + LONGER if variants else ROWS, seeds, ("train", "accuracy"))
 
 
 def has_rows(view: View) -> bool:
@@ -54,7 +55,7 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    names = [name for name in view.rows if view.of("accuracy", name)]
+    names = [name for name in (*view.rows, *LONGER) if view.of("accuracy", name)]
     rows = [_row(view, name, gather(view.of("accuracy", name))) for name in names]
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
     return lay_out([Grid(COLUMNS, rows)], rows, verdicts)
@@ -63,13 +64,19 @@ def block(view: View) -> Block:
 def _row(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
     low, high = evidence.rsum_interval
     return {
-        "system": systems[name].label,
+        "system": _label(name),
         **accuracy_columns(evidence),
         "rsum": evidence.rsum,
         "interval": f"{low:.1f} to {high:.1f}",
         **_against_reference(view, name, evidence),
         "queries": queries(view, name, evidence),
     }
+
+
+def _label(name: str) -> Value:
+    """Return the row's label, marked where its budget is not that of the others."""
+    system = systems[name]
+    return Marked(system.label, system.note) if name in LONGER else system.label
 
 
 def queries(view: View, name: str, evidence: Evidence) -> Value:

@@ -60,11 +60,8 @@ def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
 
 def has_rows(view: View) -> bool:
     """Whether anything that only the ablation has was evaluated."""
-    return any(
-        record.cell.kind == "accuracy" and systems[record.cell.system].variant
-        for record in view.records
-        if record.cell.system in systems
-    )
+    alone = [variant.name for variant in VARIANTS if systems[variant.name].variant]
+    return any(view.of("accuracy", name) for name in alone)
 
 
 def block(view: View) -> Block:

@@ -7,7 +7,9 @@ import pytest
 from bench.layout import Marked, Missing
 from bench.records import Cell
 from bench.sections import View, views
+from bench.systems import changes, systems
 from bench.tables import tables
+from cookie.presets import preset
 from tests.bench.hand_made import CAPTIONS, IMAGES, uniform, whole_section
 
 
@@ -55,6 +57,25 @@ def test_cells_need_no_speed() -> None:
     assert Cell("train", "dual_stream_triplet", 1) in cells
     assert Cell("accuracy", "ridge_floor", 0) in cells
     assert Cell("train", "ridge_floor", 0) not in cells
+
+
+def test_a_row_of_a_larger_budget_comes_last_and_is_marked() -> None:
+    systems_of = {cell.system for cell in tables["1"].cells((0,), True)}
+    assert systems_of - {cell.system for cell in tables["1"].cells((0,), False)} == {
+        "single_stream_longer"
+    }
+    (view,) = views([uniform("single_stream_longer", 30), uniform("single_stream", 20)])
+    same, longer = tables["1"].block(view).rows
+    assert same["system"] == "single-stream"
+    assert isinstance(longer["system"], Marked)
+    assert "no claim is judged by it" in longer["system"].remark
+    assert longer["rsum"] > same["rsum"]
+
+
+def test_only_the_steps_of_a_larger_budget_differ() -> None:
+    config = preset("tiny")
+    changed = changes(config, systems["single_stream_longer"].settings(config))
+    assert changed == {"train.steps": 2 * config.train.steps}
 
 
 def test_curves_end_where_the_gallery_does() -> None:
