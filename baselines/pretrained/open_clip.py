@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from baselines.pretrained.bundle import Bundle, Normalize
 from baselines.pretrained.hub import from_hub
+from baselines.pretrained.packed_attention import pack_attention
 from cookie.errors import unknown
 from cookie.interfaces import ImageBatch, TextBatch
 
@@ -24,7 +25,7 @@ class OpenClip(nn.Module):
     """A ``DualEncoder``.
 
     Args:
-        model: an open_clip model.
+        model: an open_clip model; its self-attention is packed, in place.
         mean, std: of the images that it was trained on.
     """
 
@@ -32,6 +33,7 @@ class OpenClip(nn.Module):
         super().__init__()
         self.model, self.normalize = model, Normalize(mean, std)
         self.shortens = _ignores_padding(model)
+        pack_attention(model)
         self.eval()
 
     def encode_images(self, images: ImageBatch) -> Tensor:

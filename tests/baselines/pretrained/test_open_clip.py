@@ -52,8 +52,8 @@ def test_images_equal_the_library():
 @pytest.mark.parametrize("text", [{}, {"proj_bias": True}, {"proj_type": "none", "width": 24}])
 def test_texts_equal_the_library_without_their_padding(text: dict[str, Any]):
     model, batch = build(**text), texts()
-    encoder = OpenClip(model, MEAN, STD)
     wanted = normalize(model.encode_text(batch.ids), dim=-1)
+    encoder = OpenClip(model, MEAN, STD)
     assert encoder.shortens
     seen = []
     model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
@@ -66,8 +66,8 @@ def test_texts_equal_the_library_without_their_padding(text: dict[str, Any]):
 @pytest.mark.parametrize("text", [{"no_causal_mask": True}, {"pool_type": "last"}])
 def test_texts_keep_padding_that_is_read(text: dict[str, Any]):
     model, batch = build(**text), texts()
-    encoder = OpenClip(model, MEAN, STD)
     wanted = normalize(model.encode_text(batch.ids), dim=-1)
+    encoder = OpenClip(model, MEAN, STD)
     assert not encoder.shortens
     torch.testing.assert_close(encoder.encode_texts(batch), wanted, atol=1e-5, rtol=0)
 
