@@ -15,7 +15,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-_FEW = 8  # rows; below, a matrix-vector product is limited by memory and needs no kernel
 _PAIRS_AT_ONCE = 512  # two gathered blocks of this many rows stay in the cache
 
 
@@ -23,12 +22,12 @@ def inner_products(left: Tensor, right: Tensor) -> Tensor:
     """Return (A, D) x (B, D) -> (A, B) float32; never in reduced precision, whatever is set.
 
     On x86 the product comes from oneDNN where PyTorch has it: its float32 kernels are as fast on
-    every maker's processors, while MKL's run at half speed on some.
+    every maker's processors, while MKL's run at half speed on some, for a single row as well.
     """
     with torch.autocast(left.device.type, enabled=False), _full_precision(left.device):
         if left.is_cuda and left.dtype == right.dtype != torch.float32:
             return torch.mm(left, right.T, out_dtype=torch.float32)
-        if _ONEDNN and left.device.type == "cpu" and len(left) >= _FEW and right.numel():
+        if _ONEDNN and left.device.type == "cpu" and len(left) and right.numel():
             product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
             return product
         return left @ right.T

@@ -39,16 +39,16 @@ def best_of_rows(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     and a maximum is found many times faster than a selection.
     """
     count, size = scores.shape
-    chunks = size // _CHUNK
-    if size % _CHUNK or chunks < 4 * k:
+    chunks, rest = divmod(size, _CHUNK)
+    if chunks < 4 * k:
         values, columns = scores.topk(min(k, size), dim=1)
         return values, columns
-    grid = scores.view(count, _CHUNK, chunks)  # chunk c holds columns c, c + chunks, ...
+    grid = scores[:, : size - rest].view(count, _CHUNK, chunks)  # chunk c: c, c + chunks, ...
     chosen = grid.amax(dim=1).topk(k, dim=1).indices  # (B, k)
     kept = grid.gather(2, chosen[:, None, :].expand(-1, _CHUNK, -1)).flatten(1)  # (B, 64 k)
-    values, place = kept.topk(k, dim=1)
+    values, place = torch.cat([kept, scores[:, size - rest :]], dim=1).topk(k, dim=1)
     columns = place // k * chunks + chosen.gather(1, place % k)
-    return values, columns
+    return values, columns.where(place < _CHUNK * k, place + (size - rest - _CHUNK * k))
 
 
 def stable_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

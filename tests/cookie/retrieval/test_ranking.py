@@ -49,6 +49,18 @@ def test_best_of_rows_when_one_chunk_holds_them_all() -> None:
     assert sorted(found[0].tolist()) == [7 + chunks * place for place in range(10)]
 
 
+@pytest.mark.parametrize("rest", [1, 63])
+def test_best_of_rows_when_they_stand_after_the_last_whole_chunk(rest: int) -> None:
+    size = 64 * 100 + rest
+    scores = torch.rand(2, size, generator=torch.Generator().manual_seed(rest))
+    scores[0, size - 1] += 2.0
+    scores[1, 5] += 2.0
+    values, found = best_of_rows(scores, 3)
+    assert found[:, 0].tolist() == [size - 1, 5]
+    assert torch.equal(values, scores.gather(1, found))
+    assert torch.equal(values, scores.sort(dim=1, descending=True).values[:, :3])
+
+
 def test_ranks_of_a_block_written_out() -> None:
     scores = torch.tensor([[5.0, 5.0, 5.0, 1.0], [1.0, 2.0, 2.0, 2.0], [0.0, 1.0, 2.0, 3.0]])
     positives = torch.tensor([[1, -1], [1, 3], [0, 3]])

@@ -48,6 +48,18 @@ def test_constant_embeddings_come_in_gallery_order() -> None:
     assert found.indices.tolist() == [list(range(7))] * 5
 
 
+@pytest.mark.parametrize("queries", [1, 3, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_large_galleries_do_not_depend_on_the_block(queries: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(queries)
+    gallery = torch.randn(20_011, 4, generator=generator).to(dtype)
+    gallery[15_000:] = gallery[:5_011]  # equals in another block
+    asked = torch.randn(queries, 4, generator=generator)
+    found, small = topk(asked, gallery, 9), topk(asked, gallery, 9, gallery_block=999)
+    assert torch.equal(found.indices, small.indices)
+    torch.testing.assert_close(found.scores, small.scores, atol=1e-6, rtol=0)
+
+
 def test_duplicates_across_blocks_keep_the_lowest_index() -> None:
     generator = torch.Generator().manual_seed(0)
     distinct = torch.randn(50, 16, generator=generator)
