@@ -9,9 +9,12 @@ import torch
 from cookie.config import Config
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset
-from cookie.data.pixels import broken_images, open_pixels
+from cookie.data.lazy_pixels import split_pixels, unkept
+from cookie.data.pixels import Broken, broken_images, open_pixels
+from cookie.data.shard_images import ShardImages
 from cookie.data.tokenizer import Tokenizer
 from cookie.data.without import WithoutImages
+from cookie.errors import DataError
 from cookie.feature_builder import Encoders, FeatureBuilder, allowed_broken
 from cookie.files import home
 from cookie.interfaces import Corpus
@@ -63,9 +66,19 @@ def build_corpora(
 def _broken(dataset: RetrievalDataset, config: Config, cache_dir: Path) -> list[int]:
     """Return the unreadable training images; more than may be are an error, cached or not."""
     size, allowed = config.vision.image_size, config.train.broken_images
+    if images := unkept(dataset, _TRAIN, size):
+        return _faulty(images, allowed)
     if allowed:  # cached features may have outlived the pixels, and with them the list
         open_pixels(dataset, _TRAIN, size, cache_dir, allowed)
     return broken_images(dataset, _TRAIN, size, cache_dir, allowed)
+
+
+def _faulty(images: ShardImages, allowed: int) -> list[int]:
+    """Return the images that were found unusable when their shards were first read."""
+    found = Broken(allowed)
+    for index, fault in images.faults.items():
+        found.add(index, DataError(fault))
+    return list(images.faults)
 
 
 def _whole_corpora(
@@ -105,7 +118,7 @@ def _pixel_corpus(
 ) -> PixelCorpus:
     return PixelCorpus(
         dataset.split(name),
-        open_pixels(
+        split_pixels(
             dataset, name, config.vision.image_size, cache_dir, allowed_broken(name, config)
         ),
         tokenizer,

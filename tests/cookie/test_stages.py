@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,16 @@ import torch
 
 from cookie import train_command
 from cookie.__main__ import main
+from cookie.data import lazy_pixels
+from cookie.data.catalog import load_dataset
+from cookie.data.shard_writer import samples_of, write_shards
+from cookie.data.shards import read_shard
 from cookie.data.tokenizer import Tokenizer
 from cookie.files import sha256
 from cookie.runs import load_run
 from cookie.training.checkpoint import load_tensors
 from cookie.training.journal import read_history
+from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images
 
 SMOKE = ("--preset", "smoke", "--device", "cpu")
 PRETRAIN = ("train", *SMOKE, "--stage", "pretrain", "--train.steps", "4", "--seed", "3")
@@ -113,6 +120,18 @@ class KilledError(Exception):
     """Stands for whatever ends a process."""
 
 
+def die_at(number: int, real: Callable[..., float]) -> Callable[..., float]:
+    """Return a validation that ends the process in its call of that number."""
+    calls = itertools.count(1)
+
+    def dying(*arguments: object) -> float:
+        if next(calls) == number:
+            raise KilledError
+        return real(*arguments)
+
+    return dying
+
+
 @pytest.mark.parametrize("stage", [0, 1])
 @pytest.mark.parametrize("validation", [1, 2])
 def test_cut_off_in_either_stage_the_bits_are_the_same(
@@ -122,17 +141,8 @@ def test_cut_off_in_either_stage_the_bits_are_the_same(
     stage: int,
     validation: int,
 ):
-    real, count = train_command._rsum, 0
-    dies_at = 2 * stage + validation  # a stage validates twice
-
-    def dying(*arguments: object) -> float:
-        nonlocal count
-        count += 1
-        if count == dies_at:
-            raise KilledError
-        return real(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(train_command, "_rsum", dying)
+    at = 2 * stage + validation  # a stage validates twice
+    monkeypatch.setattr(train_command, "_rsum", die_at(at, train_command._rsum))
     with pytest.raises(KilledError):
         both(tmp_path)
     assert (tmp_path / "first" / "result.json").exists() == (stage == 1)
@@ -144,8 +154,6 @@ def test_cut_off_in_either_stage_the_bits_are_the_same(
 def test_the_words_of_the_pretraining_are_kept(whole: tuple[Path, Path], home: Path):
     """A word-level tokenizer is made of captions; another data set must not make another one."""
     root = home / "data"
-    from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images
-
     splits = {"train": 20, "val": 6, "test": 6}
     names = [(split, f"{split}{k}.jpg") for split, count in splits.items() for k in range(count)]
     write_annotations(root / "mine", [entry(name, split) for split, name in names])
@@ -155,6 +163,51 @@ def test_the_words_of_the_pretraining_are_kept(whole: tuple[Path, Path], home: P
     ours = Tokenizer.load(home / "mine" / "tokenizer.json").digest
     assert ours == Tokenizer.load(whole[0] / "tokenizer.json").digest
     assert json.loads((home / "mine" / "setup.json").read_text())["dataset"] == "mine"
+
+
+@pytest.fixture(scope="module")
+def root(home: Path) -> Path:
+    """The generated data as shards, as loose files, and in Karpathy's form."""
+    root, data = home / "corpora", load_dataset("scenes", preset="smoke")
+    entries, pictures = [], {}
+    for part in ("train", "val"):
+        paths = write_shards(samples_of(data.split(part), 32), root / "shards" / part, 10)
+        loose = root / "loose" / part
+        loose.mkdir(parents=True)
+        for path in paths:
+            with tarfile.open(path) as tar:
+                tar.extractall(loose, filter="data")
+            for sample in read_shard(path):
+                sentences = [{"raw": caption} for caption in sample.captions]
+                name = f"{part}{sample.key}.png"
+                entries.append(entry(name, part, sentences=sentences))
+                pictures[name] = sample.image
+    write_annotations(root / "karpathy", entries)
+    write_images(root / "karpathy", pictures)
+    return root
+
+
+@pytest.mark.parametrize("form", ["shards", "loose", "karpathy"])
+@pytest.mark.parametrize("kept", [0, lazy_pixels.KEPT])
+def test_any_corpus_is_pretrained_on_and_resumed_alike(
+    whole: tuple[Path, Path],
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    kept: int,
+):
+    """The same images in another form end, cut off and gone on with, in the same weights."""
+    monkeypatch.setattr(lazy_pixels, "KEPT", kept)
+    arguments = (*PRETRAIN, "--run", tmp_path, "--dataset", form, "--data-root", root)
+    real = train_command._rsum
+    monkeypatch.setattr(train_command, "_rsum", die_at(2, real))
+    with pytest.raises(KilledError):
+        call(*arguments)
+    monkeypatch.setattr(train_command, "_rsum", real)
+    call(*arguments)
+    assert bits(tmp_path) == bits(whole[0])
+    assert json.loads((tmp_path / "setup.json").read_text())["dataset"] == form
 
 
 def test_without_a_folder_each_stage_and_start_has_its_own(
