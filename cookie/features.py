@@ -11,7 +11,6 @@ from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset
 from cookie.data.lazy_pixels import split_pixels, unkept
 from cookie.data.pixels import Broken, broken_images, open_pixels
-from cookie.data.shard_images import ShardImages
 from cookie.data.tokenizer import Tokenizer
 from cookie.data.without import WithoutImages
 from cookie.errors import DataError
@@ -57,6 +56,7 @@ def build_corpora(
     """
     cache_dir = home() / "cache" if cache_dir is None else cache_dir
     device = torch.device(device)
+    _count_faults(dataset, config)
     made = _whole_corpora(dataset, config, tokenizer, device, cache_dir, text_layers, encoders)
     if _TRAIN in made and (broken := _broken(dataset, config, cache_dir)):
         made[_TRAIN] = WithoutImages(made[_TRAIN], broken)
@@ -67,18 +67,18 @@ def _broken(dataset: RetrievalDataset, config: Config, cache_dir: Path) -> list[
     """Return the unreadable training images; more than may be are an error, cached or not."""
     size, allowed = config.vision.image_size, config.train.broken_images
     if images := unkept(dataset, _TRAIN, size):
-        return _faulty(images, allowed)
+        return list(images.faults)
     if allowed:  # cached features may have outlived the pixels, and with them the list
         open_pixels(dataset, _TRAIN, size, cache_dir, allowed)
     return broken_images(dataset, _TRAIN, size, cache_dir, allowed)
 
 
-def _faulty(images: ShardImages, allowed: int) -> list[int]:
-    """Return the images that were found unusable when their shards were first read."""
-    found = Broken(allowed)
-    for index, fault in images.faults.items():
+def _count_faults(dataset: RetrievalDataset, config: Config) -> None:
+    """Name the samples that are known to be unusable, before anything is made of the others."""
+    images = unkept(dataset, _TRAIN, config.vision.image_size) if _TRAIN in dataset.splits else None
+    found = Broken(config.train.broken_images)
+    for index, fault in images.faults.items() if images else ():
         found.add(index, DataError(fault))
-    return list(images.faults)
 
 
 def _whole_corpora(

@@ -69,7 +69,7 @@ def index_of(source: Tar | Folder, cache_dir: Path) -> list[Entry]:
 def _read(path: Path) -> list[Entry] | None:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return [Entry(*row[:4], captions=tuple(row[4]), fault=row[5]) for row in rows]
+        return [Entry(*row)._replace(captions=tuple(row[4])) for row in rows]
     except (OSError, ValueError, TypeError, IndexError):  # not there, or not what was written
         return None
 

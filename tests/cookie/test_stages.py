@@ -210,6 +210,25 @@ def test_any_corpus_is_pretrained_on_and_resumed_alike(
     assert json.loads((tmp_path / "setup.json").read_text())["dataset"] == form
 
 
+def test_a_run_on_shards_is_evaluated_on_what_it_was_validated_on(
+    root: Path, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    """With no folder ``val`` some are held out, and the same ones each time."""
+    where = ("--data-root", root / "shards")  # its folder train is a corpus of its own
+    folder = home / "held-out"
+    call(*PRETRAIN, "--run", folder, "--dataset", "train", *where)
+    capsys.readouterr()
+    call("evaluate", "--run", folder, "--split", "val", "--device", "cpu", "--json", *where)
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["rsum"] == pytest.approx(load_run(folder, torch.device("cpu")).score)
+    assert facts["i2t"]["queries"] == 64 // 20
+    call("data", "facts", "train", *where)
+    assert "61 images, 305 captions" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        call("evaluate", "--run", folder, "--device", "cpu", *where)
+    assert "Unknown split of train 'test'" in capsys.readouterr().err
+
+
 def test_without_a_folder_each_stage_and_start_has_its_own(
     whole: tuple[Path, Path], home: Path, capsys: pytest.CaptureFixture[str]
 ):
