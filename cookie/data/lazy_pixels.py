@@ -68,11 +68,11 @@ class LazyPixels:
         return len(self._images)
 
     def __getitem__(self, rows: IndexArray | slice, /) -> NDArray[np.uint8]:
-        """Return (B, 3, S, S); not to be written to."""
+        """Return (B, 3, S, S), the caller's own."""
         indices: IndexArray = np.arange(len(self))[rows] if isinstance(rows, slice) else rows
         if self._last is None or not np.array_equal(self._last[0], indices):
             self._last = indices.copy(), self._decode(indices)
-        return self._last[1]
+        return self._last[1].copy()
 
     def _decode(self, indices: IndexArray) -> NDArray[np.uint8]:
         pixels = np.zeros((len(indices), *self.shape[1:]), np.uint8)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cookie.config import Config
+from cookie.data import corpus as corpus_module
 from cookie.data import lazy_pixels, shard_dataset
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import RetrievalDataset
@@ -189,6 +190,29 @@ def test_lazy_pixels_are_rows_of_the_array(root: Path):
     order[0] = 7  # the caller's array is the caller's
     assert (pixels[order] == whole[order]).all()
     assert (first == whole[[1, 2]]).all()
+    assert (pixels[np.array([1, 2])] == first).all()
+    pixels[np.array([1, 2])][:] = 0
+    assert (pixels[np.array([1, 2])] == first).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("share", [0.5, 0.0])
+def test_a_gpu_gets_the_same_pixels(
+    root: Path, lazy: None, share: float, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(corpus_module, "RESIDENT_SHARE", share)
+    dataset, settings = load_dataset("shards", root), config()
+    tokenizer = tokenizer_for(settings.text, dataset.split("train").captions)
+    found = [
+        build_corpora(dataset, settings, tokenizer, device=device)["train"]
+        for device in ("cpu", "cuda")
+    ]
+    rows = np.array([3, 60, 3])
+    ours, theirs = (corpus.images(rows).data.cpu() for corpus in found)
+    assert torch.equal(ours, theirs)
+    words, others = (corpus.texts(rows).ids.cpu() for corpus in found)
+    assert torch.equal(words, others)
 
 
 def harmed(folder: Path) -> Path:
