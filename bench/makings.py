@@ -102,6 +102,17 @@ def fresh_text(config: Config) -> Config:
     return replace(config, text=text)
 
 
+def first_half(config: Config) -> Config:
+    """Return settings of a first stage: half of the steps."""
+    return replace(config, train=replace(config.train, steps=config.train.steps // 2))
+
+
+def second_half(config: Config) -> Config:
+    """Return settings of a second stage: the steps that :func:`first_half` leaves."""
+    rest = config.train.steps - first_half(config).train.steps
+    return replace(config, train=replace(config.train, steps=rest))
+
+
 def then(first: Settings, second: Settings) -> Settings:
     """Return settings that are changed twice."""
     return lambda config: second(first(config))

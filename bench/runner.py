@@ -29,6 +29,7 @@ from bench.cells import (
 from bench.effort import growth_effort_of
 from bench.environment import machine_state
 from bench.plan import GROWING
+from bench.pretraining import pretraining_facts
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
 from bench.systems import SHORTLIST, changes, systems
 from bench.workshop import Workshop
@@ -211,7 +212,8 @@ class Runner:
         if cell.system not in systems or not systems[cell.system].variant:
             return {}
         changed = changes(self.workshop.config, self.workshop.settings(cell.system))
-        return {"changed": changed, "train_share": systems[cell.system].train_share}
+        share = {"train_share": systems[cell.system].train_share}
+        return {"changed": changed, **share, **pretraining_facts(self.workshop, cell.system)}
 
     def _weights(self, parts: Sequence[str], seed: int) -> list[str | None]:
         """Return the hash of each part's best weights, None where it is not trained here."""

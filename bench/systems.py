@@ -52,6 +52,8 @@ class System:
         settings: the preset's settings to this system's; only a variant changes any.
         variant: whether it only exists to be compared, in the ablation or at another budget.
         train_share: of the training images, the first ones, that it is trained on.
+        pretraining: the preset's settings to those of a stage before, with a corpus of its own;
+            None for one stage.
         pretrained_text: whether it only exists where the preset's text encoder is pretrained.
     """
 
@@ -67,6 +69,7 @@ class System:
     settings: Settings = unchanged
     variant: bool = False
     train_share: float = 1.0
+    pretraining: Settings | None = None
     pretrained_text: bool = False
 
     def suits(self, config: Config) -> bool:

@@ -45,6 +45,12 @@ _FRESH = (
 _COPIES = "Both transformers start from the same weights, those of the shared one."
 _SIZE = "The perceptron's width is chosen so that the parameters above the encoders are COOKIE's."
 _SUPERVISION = "Another caption of the same image is supervision that the other rows do without."
+_STAGES = (
+    "Three losses for half of the steps, then the image-text loss alone for the other half: as "
+    "many steps as COOKIE. Pre-trained on other generated pictures, four times as many as there "
+    "are for training; of photographs there are no others, so there it is two stages on the same "
+    "pairs."
+)
 _BUDGET = "The first images of the training split with their captions, for as many steps as all."
 
 VARIANTS: tuple[Variant, ...] = (
@@ -166,6 +172,16 @@ VARIANTS: tuple[Variant, ...] = (
         build=_COOKIE,
         settings=makings.text_view("caption"),
         note=_SUPERVISION,
+    ),
+    Variant(
+        "cookie_pretrained",
+        "COOKIE, pre-trained and fine-tuned",
+        "two stages, not one",
+        "cookie",
+        build=_COOKIE,
+        settings=makings.then(makings.losses(), makings.second_half),
+        note=_STAGES,
+        system=(("pretraining", makings.first_half),),
     ),
     Variant(
         "dual_stream_fresh_text",

@@ -21,6 +21,7 @@ from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset
 from cookie.data.pixels import open_pixels
+from cookie.data.scenes import more_scenes
 from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.encoding import Embeddings, encode_corpus
 from cookie.features import build_corpora
@@ -37,6 +38,9 @@ from cookie.presets import preset
 from cookie.training.checkpoint import load_weights
 from cookie.training.precision import Precision, autocast
 from cookie.training.trainer import BEST
+
+MORE = 4
+"""Generated pictures to pre-train on for every one of the training split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,14 @@ class Workshop:
         corpus, share = self.corpora(layers, view)["train"], systems[system].train_share
         return corpus if share == 1 else FirstImages(corpus, round(share * corpus.image_count))
 
+    @cached_property
+    def pretraining_data(self) -> RetrievalDataset:
+        """What a system is pre-trained on: further pictures, or the training photographs again."""
+        train = self.dataset.split("train")
+        if train.scenes is not None:
+            return more_scenes(self.dataset, MORE * len(train))
+        return replace(self.dataset, splits={"train": train})
+
     def settings(self, system: str) -> Config:
         """Return the settings that ``system`` is built and trained with."""
         return systems[system].settings(self.config) if system in systems else self.config
@@ -163,14 +175,20 @@ class Workshop:
         ids, mask = self.tokenizer.encode(sentences, self.config.text.max_tokens)
         return TextBatch(ids, mask).to(self.device)
 
-    def untrained(self, system: str, seed: int) -> nn.Module:
-        """Return the system as it is before training, the same for the same seed."""
+    def untrained(self, system: str, seed: int, config: Config | None = None) -> nn.Module:
+        """Return the system as it is before training, the same for the same seed.
+
+        Args:
+            system: its name.
+            seed: of its weights.
+            config: settings, None for the system's own.
+        """
         build = systems[system].build
         if build is None:
             raise ValueError(f"{system} is made of trained systems and has no weights of its own")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return build(self.settings(system), self.tokenizer.vocabulary_size)
+            return build(config or self.settings(system), self.tokenizer.vocabulary_size)
 
     def run_dir(self, system: str, seed: int) -> Path:
         """Return where the system is trained."""

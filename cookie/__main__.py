@@ -1,8 +1,8 @@
 """The command line: ``python -m cookie train | evaluate | encode | search | data``.
 
 Flags are generated from :mod:`cookie.options` and :mod:`cookie.config`; what the commands do is
-in :mod:`cookie.commands` and :mod:`cookie.data_commands`, imported only when there is something
-to do.
+in :mod:`cookie.train_command`, :mod:`cookie.commands` and :mod:`cookie.data_commands`, imported
+only when there is something to do.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def parse(arguments: Sequence[str]) -> Command:
 
 def run(command: Command) -> None:
     """Do what ``command`` says."""
-    from cookie import commands, data_commands
+    from cookie import commands, data_commands, train_command
 
     actions: dict[type[Any], Callable[[Any], None]] = {
-        Train: commands.run_train,
+        Train: train_command.run_train,
         Evaluate: commands.run_evaluate,
         Encode: commands.run_encode,
         Search: commands.run_search,

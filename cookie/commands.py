@@ -1,4 +1,4 @@
-"""What the command line does, once it is understood."""
+"""What the command line does with a trained model, once it is understood."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from cookie.config import Config
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import RetrievalDataset
-from cookie.data.tokenizer import Tokenizer, tokenizer_for
-from cookie.devices import config_for, resolve_device
+from cookie.devices import resolve_device
 from cookie.encoding import (
     Embeddings,
     encode_corpus,
@@ -25,51 +22,14 @@ from cookie.encoding import (
 )
 from cookie.errors import UserError
 from cookie.features import build_corpora
-from cookie.interfaces import Corpus, DualEncoder
-from cookie.model import Cookie
+from cookie.interfaces import Corpus
 from cookie.photos import PhotoCorpus
 from cookie.retrieval import RetrievalMetrics, evaluate
 from cookie.retrieval.search import build_index, indexes
-from cookie.runs import (
-    Run,
-    describe_run,
-    load_run,
-    newest_run,
-    runs_folder,
-)
-from cookie.training.distributed import local_device, process_group
-from cookie.training.trainer import TrainResult, train
+from cookie.runs import Run, load_run, newest_run
 
 if TYPE_CHECKING:
-    from cookie.options import Encode, Evaluate, Search, Train
-
-
-def run_train(options: Train) -> None:
-    """Train COOKIE and say where the run is and how well it did on the validation split."""
-    device = local_device(resolve_device(options.device))
-    config = config_for(options.config, device)
-    dataset = load_dataset(options.dataset, options.data_root, config.preset)
-    folder = options.run or runs_folder() / (
-        f"{dataset.name}-{config.preset}-{config.digest()}-seed{options.seed}"
-    )
-    tokenizer = tokenizer_for(config.text, dataset.split("train").captions)
-    with process_group(device) as processes:
-        with processes.main_first():  # it decodes, the others find what it decoded
-            corpora = build_corpora(dataset, config, tokenizer, device=device)
-        if processes.main:
-            describe_run(folder, tokenizer, _setup(options, config, dataset))
-        result = train(
-            _new_model(config, tokenizer, options.seed),
-            corpora["train"],
-            config,
-            seed=options.seed,
-            device=device,
-            run_dir=folder,
-            validate=lambda module: _rsum(module, corpora["val"]),
-            processes=processes,
-        )
-    if processes.main:
-        _report_training(result, folder, options.json)
+    from cookie.options import Encode, Evaluate, Search
 
 
 def run_evaluate(options: Evaluate) -> None:
@@ -122,35 +82,6 @@ def run_search(options: Search) -> None:
         return
     for rank, hit in enumerate(hits, 1):
         print(f"{rank:>3}  {hit['score']:.4f}  {hit['image']}")
-
-
-def _setup(options: Train, config: Config, dataset: RetrievalDataset) -> dict[str, Any]:
-    facts = {"dataset": dataset.name, "dataset_sha256": dataset.sha256}
-    return facts | {"preset": config.preset, "seed": options.seed}
-
-
-def _new_model(config: Config, tokenizer: Tokenizer, seed: int) -> Cookie:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Cookie(config, tokenizer.vocabulary_size)
-
-
-def _rsum(module: nn.Module, corpus: Corpus) -> float:
-    assert isinstance(module, DualEncoder)
-    found = encode_corpus(module, corpus)
-    return evaluate(found.images, found.captions, corpus.caption_image).rsum
-
-
-def _report_training(result: TrainResult, folder: Path, as_json: bool) -> None:
-    if as_json:
-        facts = dataclasses.asdict(result) | {"history": str(result.history), "run": str(folder)}
-        print(json.dumps(facts))
-        return
-    print(
-        f"{result.steps} steps in {result.seconds:.0f} s, {result.samples_per_second:.0f} pairs/s"
-    )
-    print(f"best on the validation split: RSUM {result.best_score:.1f} at step {result.best_step}")
-    print(f"{folder}")
 
 
 def _open(folder: Path | None, device: str) -> Run:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cookie.config import Config
 from cookie.data.augment import ImageAugment
 from cookie.data.corpus import CaptionTokens
 from cookie.data.dataset import RetrievalDataset
-from cookie.data.pixels import open_pixels
+from cookie.data.lazy_pixels import Pixels, split_pixels
 from cookie.data.tokenizer import Tokenizer
 from cookie.feature_cache import (
     PixelReader,
@@ -117,12 +116,12 @@ class FeatureBuilder:
     def reader(self, name: str, version: int) -> PixelReader:
         """Return a function from indices to pixels, augmented for versions above 0."""
         augment = ImageAugment(self.config.augment)
-        opened: list[NDArray[np.uint8]] = []
+        opened: list[Pixels] = []
 
         def read(indices: IndexArray) -> Tensor:
             if not opened:  # the photographs are decoded only if a file is missing
                 opened.append(
-                    open_pixels(
+                    split_pixels(
                         self.dataset,
                         name,
                         self.config.vision.image_size,

@@ -9,9 +9,11 @@ import torch
 from cookie.config import Config
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset
-from cookie.data.pixels import broken_images, open_pixels
+from cookie.data.lazy_pixels import split_pixels, unkept
+from cookie.data.pixels import Broken, broken_images, open_pixels
 from cookie.data.tokenizer import Tokenizer
 from cookie.data.without import WithoutImages
+from cookie.errors import DataError
 from cookie.feature_builder import Encoders, FeatureBuilder, allowed_broken
 from cookie.files import home
 from cookie.interfaces import Corpus
@@ -54,6 +56,7 @@ def build_corpora(
     """
     cache_dir = home() / "cache" if cache_dir is None else cache_dir
     device = torch.device(device)
+    _count_faults(dataset, config)
     made = _whole_corpora(dataset, config, tokenizer, device, cache_dir, text_layers, encoders)
     if _TRAIN in made and (broken := _broken(dataset, config, cache_dir)):
         made[_TRAIN] = WithoutImages(made[_TRAIN], broken)
@@ -63,9 +66,19 @@ def build_corpora(
 def _broken(dataset: RetrievalDataset, config: Config, cache_dir: Path) -> list[int]:
     """Return the unreadable training images; more than may be are an error, cached or not."""
     size, allowed = config.vision.image_size, config.train.broken_images
+    if images := unkept(dataset, _TRAIN, size):
+        return list(images.faults)
     if allowed:  # cached features may have outlived the pixels, and with them the list
         open_pixels(dataset, _TRAIN, size, cache_dir, allowed)
     return broken_images(dataset, _TRAIN, size, cache_dir, allowed)
+
+
+def _count_faults(dataset: RetrievalDataset, config: Config) -> None:
+    """Name the samples that are known to be unusable, before anything is made of the others."""
+    images = unkept(dataset, _TRAIN, config.vision.image_size) if _TRAIN in dataset.splits else None
+    found = Broken(config.train.broken_images)
+    for index, fault in images.faults.items() if images else ():
+        found.add(index, DataError(fault))
 
 
 def _whole_corpora(
@@ -105,7 +118,7 @@ def _pixel_corpus(
 ) -> PixelCorpus:
     return PixelCorpus(
         dataset.split(name),
-        open_pixels(
+        split_pixels(
             dataset, name, config.vision.image_size, cache_dir, allowed_broken(name, config)
         ),
         tokenizer,

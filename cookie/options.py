@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 from tyro.conf import Positional, subcommand
@@ -19,10 +19,15 @@ class Train:
     Examples:
         python -m cookie train --dataset scenes --preset tiny
         python -m cookie train --dataset flickr8k --preset small --train.steps 600
+        python -m cookie train --stage pretrain --dataset shards --preset small --run before
+        python -m cookie train --stage finetune --from before --dataset flickr8k --preset small
 
     Attributes:
         config: all settings; --preset chooses them, every other flag changes one.
         dataset: name of the data set.
+        stage: single is one stage with three losses; pretrain the same, to be gone on from;
+            finetune starts from another run's weights and has the image-text loss alone.
+        start: folder of the run that a fine-tuning starts from; its words are kept.
         data_root: folder with data sets; default COOKIE_DATA or 'data'.
         seed: of initialization, data order and augmentation.
         device: auto, cpu, cuda or cuda:N.
@@ -32,6 +37,8 @@ class Train:
 
     config: Annotated[Config, tyro.conf.arg(name="")]
     dataset: str = "scenes"
+    stage: Literal["single", "pretrain", "finetune"] = "single"
+    start: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     data_root: Path | None = None
     seed: int = 0
     device: str = "auto"

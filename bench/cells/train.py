@@ -11,14 +11,16 @@ from torch import nn
 from baselines.equal_parameters import above_encoders
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
+from bench.pretraining import pretrain
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, IndexArray, PairScorer
 from cookie.retrieval import direction_metrics, evaluate
 from cookie.retrieval.positives import image_positives
+from cookie.training.identity import SINGLE
 from cookie.training.precision import Precision
-from cookie.training.trainer import train
+from cookie.training.trainer import TrainResult, train
 
 Validate = Callable[[nn.Module], float]
 
@@ -26,9 +28,11 @@ Validate = Callable[[nn.Module], float]
 def run(
     workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Train ``system``; go on from its checkpoint where there is one."""
+    """Train ``system``, in one stage or two; go on from its checkpoint where there is one."""
     module = workshop.untrained(system, seed)
     corpora = workshop.corpora(getattr(module, "text_layers", None))
+    validate = validation(systems[system].family, corpora["val"], workshop)
+    before = pretrain(workshop, system, seed, validate)
     result = train(
         module,
         workshop.training_split(system, module),
@@ -36,19 +40,36 @@ def run(
         seed=seed,
         device=workshop.device,
         run_dir=workshop.run_dir(system, seed),
-        validate=validation(systems[system].family, corpora["val"], workshop),
+        validate=validate,
+        stage=SINGLE if before is None else before.into(module, workshop.settings(system)),
     )
-    values = {
+    return _values([result] if before is None else [before.result, result], workshop, module), {}
+
+
+def _values(results: list[TrainResult], workshop: Workshop, module: nn.Module) -> dict[str, Any]:
+    """Return what a record says of a training; the stages of several one by one as well."""
+    last, size = results[-1], workshop.config.train.batch_size
+    steps, seconds = sum(each.steps for each in results), sum(each.seconds for each in results)
+    return {
+        "steps": steps,
+        "seconds": seconds,
+        "wait_seconds": sum(each.wait_seconds for each in results),
+        "samples_per_second": steps * size / seconds,
+        "best_step": steps - last.steps + last.best_step,
+        "best_validation": last.best_score,
+        "batch_size": size,
+        **parameters(module),
+        **({} if len(results) == 1 else {"stages": [_stage(each) for each in results]}),
+    }
+
+
+def _stage(result: TrainResult) -> dict[str, Any]:
+    return {
         "steps": result.steps,
         "seconds": result.seconds,
-        "wait_seconds": result.wait_seconds,
-        "samples_per_second": result.samples_per_second,
         "best_step": result.best_step,
         "best_validation": result.best_score,
-        "batch_size": workshop.config.train.batch_size,
-        **parameters(module),
     }
-    return values, {}
 
 
 def parameters(module: nn.Module) -> dict[str, int | None]:

@@ -8,7 +8,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -47,17 +47,31 @@ class Folder:
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each image file by its name within."""
-        found: dict[str, int] = {}
-        for parent, folders, files in os.walk(self.path, followlinks=True):
-            folders.sort()
-            paths = (Path(parent, file) for file in sorted(files) if is_image(file))
-            outside = self.path.parent
-            found |= {path.relative_to(outside).as_posix(): path.stat().st_size for path in paths}
-        return found
+        return {name: self.size(name) for name in self._names() if is_image(name)}
+
+    def files(self) -> dict[str, int]:
+        """Return the bytes of each file by its name within, in the order of the names."""
+        return {name: self.size(name) for name in self._names()}
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         return (self.path.parent / name).read_bytes()
+
+    def size(self, name: str) -> int:
+        """Return a file's bytes in number."""
+        return (self.path.parent / name).stat().st_size
+
+    def place(self, name: str) -> tuple[str, int, int]:
+        """Return a file's name again, offset 0 and its bytes in number; as of :class:`Tar`."""
+        return name, 0, self.size(name)
+
+    def _names(self) -> Iterator[str]:
+        for parent, folders, files in os.walk(self.path, followlinks=True):
+            folders.sort()
+            outside = self.path.parent
+            yield from (
+                Path(parent, file).relative_to(outside).as_posix() for file in sorted(files)
+            )
 
 
 @dataclass
@@ -105,6 +119,10 @@ class Tar:
     def size(self, name: str) -> int:
         """Return a file's bytes in number."""
         return self._members[name][1]
+
+    def place(self, name: str) -> tuple[str, int, int]:
+        """Return where a file is: "" for the archive itself, its offset, its bytes in number."""
+        return "", *self._members[name]
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

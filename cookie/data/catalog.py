@@ -1,4 +1,4 @@
-"""Where data sets are found: by a registered name, or as a folder in Karpathy's form."""
+"""Where data sets are found: by a registered name, or as a folder of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from cookie.data import scenes as scenes  # registers itself
 from cookie.data.dataset import RetrievalDataset, datasets
 from cookie.data.karpathy import is_folder_name, load_karpathy
+from cookie.data.shard_dataset import has_samples, load_samples
 from cookie.errors import unknown
 
 
@@ -22,8 +23,9 @@ def load_dataset(
     """Load a data set by name, checking it whole: counts, captions, and that images exist.
 
     Args:
-        name: a registered name, or any other that has a folder
-            ``<data root>/<name>/dataset_<name>.json`` in Karpathy's form.
+        name: a registered name, or any other that has a folder ``<data root>/<name>``: in
+            Karpathy's form with a ``dataset_<name>.json``, else with WebDataset shards or with
+            photographs and their captions side by side.
         data_root: where data sets lie; see :func:`find_data_root`.
         preset: decides how much generated data there is; photographs ignore it.
 
@@ -34,6 +36,7 @@ def load_dataset(
     root = find_data_root(data_root)
     if name in datasets:
         return datasets[name](root, preset)
-    if is_folder_name(name) and (root / name).is_dir():
-        return load_karpathy(name, root / name)
+    if is_folder_name(name) and (folder := root / name).is_dir():
+        known = any(folder.glob(f"dataset_{name}.json*")) or not has_samples(folder)
+        return load_karpathy(name, folder) if known else load_samples(name, folder)
     raise unknown("dataset", name, datasets)

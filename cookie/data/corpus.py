@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from cookie.config import AugmentConfig
 from cookie.data.augment import ImageAugment, delete_words, mask_words, other_captions
 from cookie.data.dataset import Split
+from cookie.data.lazy_pixels import LazyPixels, Pixels
 from cookie.data.split_corpus import SplitCorpus
 from cookie.data.tokenizer import Tokenizer
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
@@ -51,9 +52,7 @@ class CaptionTokens:
         view: TextView = "mask",
     ) -> TextBatch:
         """Return the captions at ``indices`` (B,); see :class:`cookie.interfaces.Corpus`."""
-        longest = int(self._lengths[indices].max(initial=2))
-        rows = torch.from_numpy(np.ascontiguousarray(indices)).to(self._ids.device)
-        ids, mask = self._ids[rows, :longest], self._mask[rows, :longest]
+        ids, mask = self._read(indices)
         if generator is None or view in ("dropout", "caption"):
             return TextBatch(ids, mask)
         if view == "mask":
@@ -61,6 +60,36 @@ class CaptionTokens:
             return TextBatch(mask_words(ids, mask, self._rate, mask_id, generator), mask)
         pad_id = self._tokenizer.pad_id
         return TextBatch(*delete_words(ids, mask, self._rate, pad_id, generator))
+
+    def _read(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
+        """Return ids and mask (B, L), padded to the longest of the captions."""
+        longest = int(self._lengths[indices].max(initial=2))
+        rows = torch.from_numpy(np.ascontiguousarray(indices)).to(self._ids.device)
+        return self._ids[rows, :longest], self._mask[rows, :longest]
+
+
+class LazyCaptionTokens(CaptionTokens):
+    """The same for millions of captions, which are cut into words when a batch asks for them.
+
+    Ids of all of them, padded, would take several times the memory of their letters.
+    """
+
+    def __init__(
+        self,
+        captions: Sequence[str],
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        augment: AugmentConfig,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.captions = captions
+        self._tokenizer, self._rate = tokenizer, augment.text_rate
+        self._max_tokens, self._device = max_tokens, device
+
+    def _read(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
+        captions = [self.captions[index] for index in indices.tolist()]
+        ids, mask = self._tokenizer.encode(captions, self._max_tokens)
+        return ids.to(self._device, non_blocking=True), mask.to(self._device, non_blocking=True)
 
 
 class PixelCorpus(SplitCorpus):
@@ -70,7 +99,8 @@ class PixelCorpus(SplitCorpus):
 
     Args:
         split: gives captions and ground truth.
-        pixels: (images, 3, S, S) uint8, as :func:`cookie.data.pixels.open_pixels` gives them.
+        pixels: (images, 3, S, S) uint8, as :func:`cookie.data.lazy_pixels.split_pixels` gives
+            them; where they are decoded in batch, captions are cut into words in batch too.
         tokenizer: cuts the captions.
         max_tokens: longest caption, [CLS] and [SEP] included.
         augment: strengths of the random views.
@@ -80,7 +110,7 @@ class PixelCorpus(SplitCorpus):
     def __init__(
         self,
         split: Split,
-        pixels: NDArray[np.uint8],
+        pixels: Pixels,
         tokenizer: Tokenizer,
         *,
         max_tokens: int,
@@ -92,7 +122,8 @@ class PixelCorpus(SplitCorpus):
         super().__init__(split, device)
         self._pixels = pixels
         self._augment = ImageAugment(augment)
-        self._tokens = CaptionTokens(split.captions, tokenizer, max_tokens, augment, device)
+        kind = LazyCaptionTokens if isinstance(pixels, LazyPixels) else CaptionTokens
+        self._tokens = kind(split.captions, tokenizer, max_tokens, augment, device)
         self._resident = _upload(pixels, self._device)
 
     def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
@@ -115,9 +146,7 @@ class PixelCorpus(SplitCorpus):
         return self._tokens.batch(indices, generator, view)
 
 
-def _upload(
-    pixels: NDArray[np.uint8], device: torch.device, rows: int = 1024
-) -> torch.Tensor | None:
+def _upload(pixels: Pixels, device: torch.device, rows: int = 1024) -> torch.Tensor | None:
     """Return all pixels on a CUDA device where they fit, else None; the host holds no copy."""
     if device.type != "cuda" or pixels.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
         return None

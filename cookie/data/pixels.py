@@ -161,7 +161,7 @@ def _decode(source: ImageSource, size: int, broken: Broken) -> Iterator[NDArray[
         except DataError as error:
             return error
 
-    with ThreadPoolExecutor(_cores()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         for start in range(0, len(source), CHUNK):
             rows = range(start, min(start + CHUNK, len(source)))
             for index, image in zip(rows, threads.map(load, rows), strict=True):
@@ -172,7 +172,7 @@ def _decode(source: ImageSource, size: int, broken: Broken) -> Iterator[NDArray[
                     yield image
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return the cores that this process may use, where the system tells."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

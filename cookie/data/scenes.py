@@ -20,6 +20,8 @@ VERSION = 1
 """To be raised whenever a change of the generator changes what it makes."""
 CAPTION_STREAM = 1 << 48
 SPLIT_STREAM = 1 << 40
+SPLIT_NAMES = ("test", "val", "train", "more")
+"""A split's pictures come from a range of draws of its own, by its place here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,27 @@ def generate_scenes(counts: SceneCounts | None = None, seed: int = 0) -> Retriev
     counts = counts or SceneCounts()
     seen: set[object] = set()
     splits = {
-        name: _make_split(name, stream, getattr(counts, name), seed, seen)
-        for stream, name in enumerate(("test", "val", "train"))
+        name: _make_split(name, getattr(counts, name), seed, seen) for name in SPLIT_NAMES[:3]
     }
     ordered = {name: splits[name] for name in ("train", "val", "test")}
     return RetrievalDataset("scenes", _digest(ordered), ordered)
+
+
+def more_scenes(dataset: RetrievalDataset, count: int, seed: int = 0) -> RetrievalDataset:
+    """Return a training split of ``count`` further pictures, to pre-train on.
+
+    None of them means the same as any picture of ``dataset``, in whichever split.
+
+    Args:
+        dataset: of :func:`generate_scenes`.
+        count: of pictures.
+        seed: that ``dataset`` was generated with.
+    """
+    known: set[object] = {
+        scene.key for split in dataset.splits.values() for scene in split.scenes or ()
+    }
+    splits = {"train": _make_split("more", count, seed, known)}
+    return RetrievalDataset("scenes-more", _digest(splits), splits)
 
 
 @datasets.register("scenes")
@@ -71,9 +89,9 @@ def load_scenes(data_root: Path, preset: str) -> RetrievalDataset:
     return generate_scenes(SMOKE if preset == "smoke" else None)
 
 
-def _make_split(name: str, stream: int, count: int, seed: int, seen: set[object]) -> Split:
+def _make_split(name: str, count: int, seed: int, seen: set[object]) -> Split:
     scenes: list[Scene] = []
-    family = 0
+    family, stream = 0, SPLIT_NAMES.index(name)
     while len(scenes) < count:
         draws = Draws(seed, stream * SPLIT_STREAM + family)
         scenes += _family(draws, family, seen)[: count - len(scenes)]

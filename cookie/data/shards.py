@@ -1,7 +1,8 @@
 """WebDataset shards: ``.tar`` files of image and caption under one key.
 
 A shard holds ``KEY.jpg`` (or another image) followed by ``KEY.txt``, one caption, or ``KEY.json``,
-whose ``captions`` is a list of them or ``caption`` one. Shards are read in place, by offset.
+whose ``captions`` is a list of them or ``caption`` one. Shards are read in place, by offset. A
+folder with the same files is read the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cookie.data.archives import MAX_BYTES, Tar, decode, is_image
+from cookie.data.archives import MAX_BYTES, Folder, Tar, decode, is_image
 from cookie.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ def read_shard(path: Path) -> Iterator[Sample]:
         yield sample_of(tar, member)
 
 
-def members_of(tar: Tar) -> list[Member]:
+def members_of(source: Tar | Folder) -> list[Member]:
     """Return a shard's samples, in order; files of other kinds are passed over."""
     found: dict[str, dict[str, str]] = {}
-    for name in tar.files():
+    for name in source.files():
         path = PurePosixPath(name)
         key = str(path.parent / path.name.split(".")[0])
         kind = "image" if is_image(name) else path.suffix.lower()
@@ -79,17 +80,17 @@ def members_of(tar: Tar) -> list[Member]:
     ]
 
 
-def sample_of(tar: Tar, member: Member) -> Sample:
+def sample_of(source: Tar | Folder, member: Member) -> Sample:
     """Return a sample with its image file and captions.
 
     Raises:
         DataError: one of them is missing, absurdly large or unreadable.
     """
-    label = f"Sample '{member.key}' in '{tar.path}'"
+    label = f"Sample '{member.key}' in '{source.path}'"
     if member.image is None or member.text is None:
         missing = "image" if member.image is None else "caption"
         raise DataError(f"{label} has no {missing}: get it again.")
-    image, text = (_bytes(tar, name, label) for name in (member.image, member.text))
+    image, text = (_bytes(source, name, label) for name in (member.image, member.text))
     try:
         captions = _captions(text.decode(), member.text)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -98,11 +99,11 @@ def sample_of(tar: Tar, member: Member) -> Sample:
     return Sample(member.key, image, captions, PurePosixPath(member.image).suffix)
 
 
-def _bytes(tar: Tar, name: str, label: str) -> bytes:
-    if tar.size(name) > MAX_BYTES:
+def _bytes(source: Tar | Folder, name: str, label: str) -> bytes:
+    if source.size(name) > MAX_BYTES:
         raise DataError(f"{label} is absurdly large: remove or replace it.")
     try:
-        return tar.read(name)
+        return source.read(name)
     except OSError as error:
         raise DataError(f"{label} cannot be read ({error}): get it again.") from None
 

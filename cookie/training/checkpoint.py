@@ -110,6 +110,14 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     return tensors | {name: tensors[stored] for name, stored in aliases.items()}
 
 
+def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of :func:`save_tensors`' tensors under all their names, reading none."""
+    with safe_open(path, "pt") as file:
+        aliases: dict[str, str] = json.loads((file.metadata() or {}).get("aliases", "{}"))
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 -- no mapping
+    return shapes | {name: shapes[stored] for name, stored in aliases.items()}
+
+
 def save_weights(folder: Path, name: str, module: nn.Module, facts: Mapping[str, Any]) -> None:
     """Write ``name.safetensors`` with all of ``module`` and ``name.json`` with ``facts``."""
     digest = save_tensors(folder / f"{name}.safetensors", module.state_dict())

@@ -7,8 +7,6 @@ from its checkpoint ends, on the CPU, with the same bits as one that was left al
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +25,7 @@ from cookie.interfaces import Corpus, IndexArray
 from cookie.training.checkpoint import Checkpoint, Checkpoints, load_weights, save_weights
 from cookie.training.distributed import Processes, current
 from cookie.training.guard import LossWindow
+from cookie.training.identity import SINGLE, Stage, identity
 from cookie.training.journal import Journal
 from cookie.training.order import pair_batches
 from cookie.training.step import Stepper
@@ -35,6 +34,7 @@ BEST = "best"
 RESULT = "result.json"
 
 Validate = Callable[[nn.Module], float]
+Begin = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ def train(
     validate: Validate,
     progress: bool = True,
     processes: Processes | None = None,
+    stage: Stage = SINGLE,
+    begin: Begin | None = None,
 ) -> TrainResult:
     """Train ``system`` on ``corpus``, going on from the checkpoint in ``run_dir`` if there is one.
 
@@ -98,15 +100,20 @@ def train(
             processes the first alone calls it.
         progress: whether to show a bar.
         processes: who trains together; found out when not given.
+        stage: says whether other training came before; ``system`` holds the weights it starts from.
+        begin: called before the first step, once it is known that ``run_dir`` holds no other run;
+            of several processes the first alone calls it.
 
     Raises:
         UserError: the loss is not finite, the disk is full, the batch is larger than the split,
-            or ``run_dir`` holds a run with other settings.
+            or ``run_dir`` holds a run with other settings, or of another stage.
     """
-    device = torch.device(device)
-    run = _Run(system.to(device), corpus, config, seed, device, run_dir, processes or current())
+    device, processes = torch.device(device), processes or current()
+    run = _Run(system.to(device), corpus, config, seed, device, run_dir, processes, stage)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         run.resume()
+        if begin is not None and processes.main:
+            begin()
         run.go(validate, progress)
     return run.finish()
 
@@ -123,16 +130,18 @@ class _Run:
         device: torch.device,
         folder: Path,
         processes: Processes,
+        stage: Stage,
     ) -> None:
         self.module = module
         self.config = config
         self.seed = seed
+        self.stage = stage
         self.folder = folder
         self.processes = processes
         self.caption_image = corpus.caption_image
         self.stepper = Stepper(module, corpus, config.train, seed, processes, device)
         self.checkpoints = Checkpoints(folder / "checkpoints")
-        self.identity = _identity(module, corpus, config, seed)
+        self.identity = identity(module, corpus, config, seed, stage)
         self.window = LossWindow(config.train, folder)
         self.state = _State()
 
@@ -215,14 +224,14 @@ class _Run:
             return
         state.best_score, state.best_step = score, state.step
         if self.processes.main:
-            facts = {"score": score, "step": state.step, "seed": self.seed}
+            facts = {"score": score, "step": state.step, "seed": self.seed, **self.stage.facts()}
             save_weights(self.folder, BEST, self.module, facts | {"config": self.config.to_dict()})
 
     def save(self) -> None:
         """Write a checkpoint."""
         if self.processes.main:
             tensors, optimizer = self.stepper.tensors()
-            facts = {"identity": self.identity, "optimizer": optimizer}
+            facts = {"identity": self.identity, "optimizer": optimizer, **self.stage.facts()}
             facts["state"] = dataclasses.asdict(self.state)
             self.checkpoints.save(Checkpoint(self.state.step, tensors, facts))
         self.processes.wait()
@@ -242,7 +251,7 @@ class _Run:
         )
         if self.processes.main:
             content = dataclasses.asdict(result) | {"history": result.history.name}
-            write_json(self.folder / RESULT, content)
+            write_json(self.folder / RESULT, content | self.stage.facts())
         return result
 
 
@@ -250,13 +259,3 @@ def _bar(steps: int, done: int, shown: bool) -> tqdm[Any]:
     return tqdm(
         total=steps, initial=done, disable=not shown, unit="step", desc="train", mininterval=0.5
     )
-
-
-def _identity(module: nn.Module, corpus: Corpus, config: Config, seed: int) -> str:
-    """Return a digest of all that must be the same for a checkpoint to be gone on from."""
-    shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-    facts = [type(module).__name__, shapes, config.decisive(), seed]
-    digest = hashlib.sha256(json.dumps(facts).encode())
-    digest.update(corpus.caption_image.tobytes())
-    digest.update("\n".join(corpus.captions).encode())
-    return digest.hexdigest()[:16]

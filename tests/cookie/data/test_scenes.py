@@ -1,5 +1,6 @@
 """The generated data set as a whole."""
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import datasets
-from cookie.data.scenes import SMOKE, SceneCounts, generate_scenes
+from cookie.data.scenes import SMOKE, SceneCounts, generate_scenes, more_scenes
 
 COUNTS = SceneCounts(train=60, val=20, test=30)
 DATASET = generate_scenes(COUNTS)
@@ -85,3 +86,27 @@ def test_presets_decide_the_size(tmp_path: Path) -> None:
     usual = load_dataset("scenes", tmp_path / "nowhere")
     assert [len(split) for split in usual.splits.values()] == [4000, 300, 300]
     assert usual.sha256.startswith("72374484630c")  # as docs/data.md states
+
+
+def test_further_pictures_mean_nothing_that_is_there_already() -> None:
+    more = more_scenes(DATASET, 240)
+    assert list(more.splits) == ["train"]
+    split = more.split("train")
+    assert split.scenes is not None
+    keys = {scene.key for scene in split.scenes}
+    assert len(keys) == len(split) == 240
+    known = {scene.key for each in DATASET.splits.values() for scene in each.scenes or ()}
+    assert not keys & known
+    assert set(split.image_names).isdisjoint(DATASET.split("train").image_names)
+    assert more.sha256 == more_scenes(DATASET, 240).sha256
+    assert more.sha256 not in (DATASET.sha256, more_scenes(DATASET, 239).sha256)
+
+
+def test_further_pictures_avoid_what_they_would_have_shown() -> None:
+    """The data set given their own first pictures, they have to come out different."""
+    first = more_scenes(DATASET, 12)
+    holding = dataclasses.replace(DATASET, splits={**DATASET.splits, "more": first.split("train")})
+    known = {scene.key for scene in first.split("train").scenes or ()}
+    again = more_scenes(holding, 12).split("train").scenes
+    assert again is not None
+    assert not known & {scene.key for scene in again}
