@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from bench import sharing_points
 from bench.plan import merge
 from bench.tables import tables
 from cookie.errors import UserError, run_main, unknown
@@ -41,9 +42,12 @@ class Options:
 
         python -m bench.reproduce --all --seeds 0 1 2 --dry-run
 
+        python -m bench.reproduce --sharing --seeds 0 1 2 3 4
+
     Attributes:
         table: number of the table; --list shows them.
         all: all tables.
+        sharing: when sharing pays: COOKIE and its rivals by training pairs and by depth.
         dataset: scenes (generated), flickr8k, flickr30k, coco-1k, coco-5k, or a folder's name.
         preset: tiny, small, paper or smoke; by default the one that suits the data set.
         seeds: of training; speed is measured for the first one.
@@ -62,6 +66,7 @@ class Options:
 
     table: str | None = None
     all: bool = False
+    sharing: bool = False
     dataset: str = "scenes"
     preset: str | None = None
     seeds: tuple[int, ...] = (0,)
@@ -102,8 +107,10 @@ def listing() -> str:
 
 def check(options: Options) -> None:
     """Raise :class:`UserError` for what is wrong with the options themselves."""
-    if options.all == (options.table is not None):
-        raise UserError("Say which table with --table N, or --all; --list shows them.")
+    if [options.table is not None, options.all, options.sharing].count(True) != 1:
+        raise UserError(
+            "Say which table with --table N, or --all, or --sharing; --list shows them."
+        )
     wanted(options)
     preset(chosen_preset(options))
     if not options.seeds or min(options.seeds) < 0 or len(set(options.seeds)) < len(options.seeds):
@@ -115,7 +122,9 @@ def check(options: Options) -> None:
 
 
 def wanted(options: Options) -> list[str]:
-    """Return the numbers of the tables asked for."""
+    """Return the numbers of the tables asked for; sharing has a page of its own."""
+    if options.sharing:
+        return []
     if options.all:
         return list(tables)
     if options.table not in tables:
@@ -133,6 +142,8 @@ def plan(options: Options) -> list[Cell]:
     from bench.systems import suits
 
     config = preset(chosen_preset(options))
+    if options.sharing:
+        return sharing_points.cells(options.seeds, config.head.layers, options.dataset)
     found = merge([tables[n].cells(options.seeds, options.variants) for n in wanted(options)])
     return [cell for cell in found if suits(cell.system, config)]
 
@@ -148,6 +159,9 @@ def reproduce(options: Options) -> None:
     run_options = RunOptions(options.accuracy_seconds, options.force)
     runner = Runner(Workshop(setup), options.results_dir, run_options)
     cells = plan(options)
+    if options.sharing:
+        for sentence in sharing_points.left_out(options.dataset):
+            print(sentence, file=sys.stderr)
     if options.dry_run:
         _show_plan(runner, cells, options)
         return
@@ -177,17 +191,30 @@ def _finish(options: Options, runner: Runner, ran: int, seconds: float) -> None:
         for report in render_all(options.results_dir)
         if report.dataset == options.dataset and report.table in wanted(options)
     ]
+    sharing = _on_sharing(options, runner) if options.sharing else {}
     if options.json:
-        _print_json(reports, ran, seconds)
+        _print_json(reports, ran, seconds, sharing)
         return
     print(f"{ran} cells run, the others were finished; {seconds:.0f} s in all")
     for report in reports:
         _print_report(report, runner)
+    for path, sentences in sharing.items():
+        print("\n  ".join([f"on sharing: {path}", *sentences]))
 
 
-def _print_json(reports: Sequence[Report], ran: int, seconds: float) -> None:
+def _on_sharing(options: Options, runner: Runner) -> dict[str, list[str]]:
+    """Return the path of the page on sharing, with what it says on this run's section."""
+    from bench.sharing_page import NAME, said
+
+    found = said(options.results_dir / options.dataset, runner.workshop.section)
+    return {str(options.results_dir / f"{NAME}.md"): found}
+
+
+def _print_json(
+    reports: Sequence[Report], ran: int, seconds: float, sharing: Mapping[str, Sequence[str]]
+) -> None:
     outcome = {"reports": [report.to_dict() for report in reports], "ran": ran, "seconds": seconds}
-    json.dump(outcome, sys.stdout, indent=1)
+    json.dump(outcome | ({"sharing": sharing} if sharing else {}), sys.stdout, indent=1)
     print()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.differences import Difference, compare
+from bench.differences import Difference, compare, compare_gaps
 from bench.evidence import gather
 
 if TYPE_CHECKING:
@@ -43,6 +43,18 @@ class Contrast:
         return 1 if found.value > 0 else -1
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """Whichever of the 95 % intervals, over images or over seeds, reaches further each way.
+
+        They leave out 0 where :attr:`sign` is not 0.
+        """
+        lows, highs = [self.difference.low], [self.difference.high]
+        if self.by_seed is not None:
+            lows.append(self.by_seed.low)
+            highs.append(self.by_seed.high)
+        return min(lows), max(highs)
+
+    @property
     def detectable(self) -> float:
         """Smallest true difference that this many images and seeds would have shown.
 
@@ -68,16 +80,34 @@ def contrast(view: View, first: str, second: str) -> Contrast | None:
     if not seeds:
         return None
     pooled = compare(gather([ones[s] for s in seeds]), gather([twos[s] for s in seeds]))
-    return Contrast(pooled, seeds, _spread([(ones[s], twos[s]) for s in seeds]))
+    return Contrast(pooled, seeds, _spread([_gap(ones[s], twos[s]) for s in seeds]))
+
+
+def change(view: View, later: tuple[str, str], earlier: tuple[str, str]) -> Contrast | None:
+    """Return how the gap of two systems ``later`` differs from that of two others ``earlier``.
+
+    None where the four share no seed.
+    """
+    four = [_by_seed(view, name) for name in (*later, *earlier)]
+    seeds = tuple(sorted(set.intersection(*(set(records) for records in four))))
+    if not seeds:
+        return None
+    a, b, c, d = (gather([records[seed] for seed in seeds]) for records in four)
+    by_seed = [
+        _gap(four[0][seed], four[1][seed]) - _gap(four[2][seed], four[3][seed]) for seed in seeds
+    ]
+    return Contrast(compare_gaps((a, b), (c, d)), seeds, _spread(by_seed))
 
 
 def _by_seed(view: View, system: str) -> dict[int, Record]:
     return {record.cell.seed: record for record in view.of("accuracy", system)}
 
 
-def _spread(pairs: list[tuple[Record, Record]]) -> Interval | None:
+def _gap(one: Record, two: Record) -> float:
+    return gather([one]).rsum - gather([two]).rsum
+
+
+def _spread(differences: list[float]) -> Interval | None:
     from bench.measure.statistics import seed_spread  # scipy takes a second to import
 
-    if len(pairs) < 2:
-        return None
-    return seed_spread([gather([one]).rsum - gather([two]).rsum for one, two in pairs])
+    return seed_spread(differences) if len(differences) > 1 else None

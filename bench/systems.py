@@ -46,7 +46,8 @@ class System:
         note: footnote for its rows, or "".
         settings: the preset's settings to this system's; only a variant changes any.
         variant: whether it only exists to be compared in the ablation.
-        train_share: of the training images, the first ones, that it is trained on.
+        train_share: of the training images, the first ones, that it is trained on; above 1, where
+            the data set can be made larger, all of them and more.
         pretrained_text: whether it only exists where the preset's text encoder is pretrained.
     """
 

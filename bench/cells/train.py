@@ -29,9 +29,10 @@ def run(
     """Train ``system``; go on from its checkpoint where there is one."""
     module = workshop.untrained(system, seed)
     corpora = workshop.corpora(getattr(module, "text_layers", None))
+    corpus = workshop.training_split(system, module)
     result = train(
         module,
-        workshop.training_split(system, module),
+        corpus,
         workshop.settings(system),
         seed=seed,
         device=workshop.device,
@@ -46,6 +47,7 @@ def run(
         "best_step": result.best_step,
         "best_validation": result.best_score,
         "batch_size": workshop.config.train.batch_size,
+        "training_pairs": len(corpus.captions),
         **parameters(module),
     }
     return values, {}

@@ -63,7 +63,7 @@ def has_rows(view: View) -> bool:
     return any(
         record.cell.kind == "accuracy" and systems[record.cell.system].variant
         for record in view.records
-        if record.cell.system in systems
+        if record.cell.system in LABELS
     )
 
 

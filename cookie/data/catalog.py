@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from cookie.data import scenes as scenes  # registers itself
-from cookie.data.dataset import RetrievalDataset, datasets
+from cookie.data.dataset import RetrievalDataset, datasets, growers
 from cookie.data.karpathy import is_folder_name, load_karpathy
 from cookie.errors import unknown
 
@@ -37,3 +37,8 @@ def load_dataset(
     if is_folder_name(name) and (root / name).is_dir():
         return load_karpathy(name, root / name)
     raise unknown("dataset", name, datasets)
+
+
+def can_grow(name: str) -> bool:
+    """Whether more training images of data set ``name`` can be made than it has."""
+    return name in growers

@@ -37,6 +37,8 @@ def command(
     [
         (Options(), "--table N, or --all"),
         (Options(table="2", all=True), "--table N, or --all"),
+        (Options(table="2", sharing=True), "or --sharing"),
+        (Options(all=True, sharing=True), "or --sharing"),
         (Options(table="22"), "Unknown table '22': did you mean '2'?"),
         (Options(table="x"), "choose one of: 1, 2"),
         (Options(table="2", preset="tinny"), "did you mean 'tiny'?"),
@@ -58,6 +60,7 @@ def test_wrong_options_are_one_sentence(options: Options, message: str) -> None:
 def test_good_options_pass() -> None:
     check(Options(table="2"))
     check(Options(all=True, preset="smoke", seeds=(0, 1, 2), limit=2))
+    check(Options(sharing=True))
 
 
 def test_the_preset_suits_the_data_set() -> None:
@@ -141,4 +144,39 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     outcome = json.loads(second.stdout)
     assert outcome["ran"] == 0
     assert outcome["reports"][0]["table"] == "2"
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+def test_when_sharing_pays_from_end_to_end(tmp_path: Path) -> None:
+    """All points are trained and evaluated by the same runner, and the page is rendered."""
+    results, home = tmp_path / "results", tmp_path / "home"
+    asked = ["--sharing", "--preset", "smoke", "--device", "cpu", "--seeds", "0", "1"]
+    asked += ["--results-dir", str(results)]
+    planned = command(*asked, "--dry-run", home=home)
+    assert planned.returncode == 0, planned.stderr
+    assert "train cookie_16x seed 1" in planned.stdout
+    assert not results.exists()
+
+    first = command(*asked, home=home)
+    assert first.returncode == 0, first.stderr
+    page = results / "when_sharing_pays.md"
+    assert f"on sharing: {page}" in first.stdout
+    assert "\n  Sharing by training pairs: COOKIE minus unshared" in first.stdout
+    text = page.read_text()
+    for pairs in ("30", "80", "160", "320", "1,280", "5,120"):
+        assert f"| {pairs} |" in re.sub(" +", " ", text), pairs
+    assert not re.search(r"\b(nan|inf|None)\b", text)
+    trained = read(next(results.rglob("cookie_16x-seed0-train.json")))
+    assert trained.values["training_pairs"] == 16 * 320
+    assert (
+        trained.stamp.dataset_sha256
+        == read(next(results.rglob("cookie-seed0-train.json"))).stamp.dataset_sha256
+    )
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+
+    second = command(*asked, "--json", home=home)
+    assert second.returncode == 0, second.stderr
+    outcome = json.loads(second.stdout)
+    assert (outcome["ran"], outcome["reports"]) == (0, [])
+    assert len(outcome["sharing"][str(page)]) == 6
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
