@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.layout import spread
-from bench.seed_contrasts import WANTED_SEEDS, Contrast
+from bench.seed_contrasts import WANTED_SEEDS
 from bench.sharing_gaps import AXES, QUESTIONS, Gap, trend
 from bench.sharing_points import Axis
 from bench.verdicts import Finding
@@ -27,48 +27,57 @@ def findings(view: View, found: Mapping[Axis, Sequence[Gap]]) -> list[Finding]:
 
 def _finding(view: View, found: Sequence[Gap]) -> Finding:
     question, axis = found[0].question, found[0].axis
-    parts = [f"{question.gap}: {_conclusion(found)}", *map(_said, found)]
-    parts += [_trend(view, found)] if len(found) > 1 else []
-    return Finding(f"{question.subject} by {AXES[axis]}", f"{'; '.join(parts)}. {_wrong(found)}")
+    parts = [_answer(found), _unclear(found), _trend(view, found), _seeds(found)]
+    said = "; ".join(part for part in parts if part)
+    return Finding(
+        f"{question.subject} by {AXES[axis]}", f"{question.gap}: {said}. {_wrong(found)}"
+    )
 
 
-def _conclusion(found: Sequence[Gap]) -> str:
-    """Return the answer in one clause: where it pays, where it costs, or nowhere."""
+def _answer(found: Sequence[Gap]) -> str:
+    """Return where it pays and where it costs, with the numbers, or that it does neither."""
     if all(len(gap.found.seeds) == 1 for gap in found):
         return (
             "nothing is decided, since with one seed the spread between trainings is not known "
             f"({WANTED_SEEDS} are wanted)"
         )
-    pays, costs = ([gap.at for gap in found if gap.sign == sign] for sign in (1, -1))
-    said = [f"it pays at {_listed(pays)}"] if pays else []
-    said += [f"it costs at {_listed(costs)}"] if costs else []
-    return " and ".join(said) or "nothing was found, it neither pays nor costs at any point"
+    ways = [
+        f"it {way} at {_listed([f'{gap.at} ({_numbers(gap)})' for gap in clear])}"
+        for sign, way in ((1, "pays"), (-1, "costs"))
+        if (clear := [gap for gap in found if gap.sign == sign])
+    ]
+    return " and ".join(ways) or "nothing was found, it neither pays nor costs at any point"
 
 
-def _listed(places: Sequence[str]) -> str:
-    *most, last = places
-    return f"{', '.join(most)} and {last}" if most else last
+def _numbers(gap: Gap) -> str:
+    return (
+        spread(gap.found.difference.value, *gap.found.bounds, "+").replace(" (", ", ").rstrip(")")
+    )
 
 
-def _said(gap: Gap) -> str:
-    found, difference = gap.found, gap.found.difference
-    numbers = f"{spread(difference.value, *found.bounds, '+')} RSUM"
-    seeds = f"{len(found.seeds)} seed{'s' if len(found.seeds) > 1 else ''}"
-    if gap.sign:
-        return f"at {gap.at} {numbers}, {seeds}"
-    return f"at {gap.at} no difference can be told, {numbers}, {seeds}, {_shown(found)}"
+def _unclear(found: Sequence[Gap]) -> str:
+    """Return where no difference can be told, and the smallest that would have shown there."""
+    shown = [f"{gap.at} ({_detectable(gap)})" for gap in found if not gap.sign]
+    if not shown:
+        return ""
+    return (
+        f"no difference can be told at {_listed(shown)}, in brackets the smallest difference that "
+        "this could have shown"
+    )
 
 
-def _shown(found: Contrast) -> str:
-    if not found.detectable:
+def _detectable(gap: Gap) -> str:
+    least = gap.found.detectable
+    if not least:
         return "the same answers throughout"
-    only = " if trainings did not vary" if len(found.seeds) == 1 else ""
-    return f"the smallest difference this could have shown{only} is {found.detectable:.1f}"
+    return f"{least:.1f}" if len(gap.found.seeds) > 1 else f"{least:.1f} if trainings did not vary"
 
 
 def _trend(view: View, found: Sequence[Gap]) -> str:
     """Return whether the gap grows or shrinks from the first point to the last."""
     first, last = found[0], found[-1]
+    if first is last:
+        return ""
     item = trend(view, first, last)
     if item is None:
         return f"{first.at} and {last.at} share no seed, so they cannot be compared"
@@ -76,24 +85,32 @@ def _trend(view: View, found: Sequence[Gap]) -> str:
     way = f"from {first.at} to {last.at} the gap changes by {numbers}"
     if item.sign and len(item.seeds) > 1:
         return f"{way}, so it {'grows' if item.sign > 0 else 'shrinks'}"
-    seen = f", the smallest change this could have shown is {item.detectable:.1f}"
+    seen = f", the smallest change that this could have shown is {item.detectable:.1f}"
     return f"{way}, no change that can be told{seen if item.detectable else ''}"
+
+
+def _seeds(found: Sequence[Gap]) -> str:
+    fewest = min(len(gap.found.seeds) for gap in found)
+    if fewest == 1:
+        return ""  # said already, or the page's table says it
+    wanted = "" if fewest >= WANTED_SEEDS else f", {WANTED_SEEDS} are wanted"
+    return f"{fewest} seeds{wanted}"
 
 
 def _wrong(found: Sequence[Gap]) -> str:
     """Return which measurement would overturn what was said."""
-    clear = [gap.at for gap in found if gap.sign]
-    open_ = [gap for gap in found if not gap.sign]
-    parts = []
+    clear, unclear = ([gap.at for gap in found if bool(gap.sign) is told] for told in (True, False))
+    ways = []
     if clear:
-        parts.append(
-            f"what is said of {_listed(clear)} is wrong if with further seeds an interval "
-            "there reaches 0"
+        ways.append(f"further seeds bring an interval at {_listed(clear)} to 0")
+    if unclear:
+        ways.append(
+            "further seeds or test images bring both intervals to the same side of 0 at "
+            f"{_listed(unclear)}"
         )
-    if open_:
-        parts.append(
-            f"that none can be told at {_listed([gap.at for gap in open_])} is wrong if with "
-            "further seeds or test images both intervals there leave out 0"
-        )
-    text = "; ".join(parts)
-    return f"To prove it wrong: {text}."
+    return f"This is wrong if {', or if '.join(ways)}."
+
+
+def _listed(parts: Sequence[str]) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last

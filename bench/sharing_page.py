@@ -34,9 +34,9 @@ READING = (
     "**interval**: of two 95 % intervals, a paired bootstrap over images of the hits averaged over "
     "seeds and Student's over the seeds' own differences, the one that reaches further each way. "
     "A difference is told where both leave out 0, and never from one seed.",
-    "**p**: two-sided, of the bootstrap over images. **detectable**: 2.8 standard errors over "
-    "images and seeds, the smallest true difference found four times in five at the 5 % level "
-    '(Bloom 1995). "No difference can be told" bounds a difference by it, and does not say 0.',
+    "**p**: two-sided, of the bootstrap over images. **detectable**: the smallest true difference "
+    "found about four times in five at the 5 % level (Bloom 1995), over images and seeds. *No "
+    "difference can be told* bounds a difference by it, and does not say that it is 0.",
     "Every interval stands for one comparison: of twenty without any difference, one would be told "
     "by chance. A finding at a single point, with its neighbors not agreeing, is worth little.",
     "Sharing would be shown not to matter if, with several seeds, no point told a difference "

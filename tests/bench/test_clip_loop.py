@@ -42,10 +42,18 @@ def test_both_loops_end_with_the_same_weights(copies: list[nn.Module]) -> None:
             assert torch.isfinite(run())
     ours, cut, theirs = (model.state_dict() for model in copies)
     for name, weight in theirs.items():
-        torch.testing.assert_close(ours[name], weight, atol=2e-5, rtol=1e-4, msg=name)
-        torch.testing.assert_close(cut[name], weight, atol=2e-5, rtol=1e-4, msg=name)
-    moved = [not torch.allclose(start[name], weight, atol=1e-4) for name, weight in theirs.items()]
-    assert sum(moved) > len(moved) / 2
+        found = [_decided(name, values) for values in (ours[name], cut[name], weight)]
+        torch.testing.assert_close(found[0], found[2], atol=1e-4, rtol=1e-4, msg=name)
+        torch.testing.assert_close(found[1], found[2], atol=1e-4, rtol=1e-4, msg=name)
+        assert not torch.allclose(start[name], weight, atol=4e-3), name
+
+
+def _decided(name: str, weight: torch.Tensor) -> torch.Tensor:
+    """Leave out the keys' biases: a softmax cancels them, so AdamW follows rounding errors."""
+    if not name.endswith("in_proj_bias"):
+        return weight
+    queries, _, values = weight.chunk(3)
+    return torch.cat([queries, values])
 
 
 def test_an_epoch_is_a_loss_of_each_loop() -> None:

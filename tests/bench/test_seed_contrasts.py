@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.differences import Difference
+from bench.measure.statistics import Interval
 from bench.records import Record
 from bench.sections import View, views
-from bench.seed_contrasts import POWER, change, contrast
+from bench.seed_contrasts import POWER, Contrast, change, contrast
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, uniform
 
 
@@ -51,9 +53,9 @@ def test_seeds_are_averaged_and_their_spread_is_students() -> None:
     oracle = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
     assert found.by_seed is not None
     assert (found.by_seed.low, found.by_seed.high) == pytest.approx(oracle)
-    images = found.difference.standard_error
-    total = np.hypot(images, stats.sem(differences))
-    assert found.detectable == pytest.approx(POWER * total)
+    images = POWER * found.difference.standard_error
+    seeds = (stats.t.ppf(0.975, 2) + stats.t.ppf(0.8, 2)) * stats.sem(differences)
+    assert found.detectable == pytest.approx(np.hypot(images, seeds))
 
 
 def test_a_difference_that_only_some_seeds_show_is_none() -> None:
@@ -70,6 +72,22 @@ def test_a_difference_that_only_some_seeds_show_is_none() -> None:
     backwards = contrast(view(*steady), "unshared", "cookie")
     assert backwards is not None
     assert backwards.sign == -1
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_what_is_detectable_is_found_about_as_often_over_seeds(seeds: int) -> None:
+    """Simulated on the rule itself: both intervals, one of them Student's, have to leave out 0."""
+    draws = np.random.default_rng(seeds)
+    images, spread_of_seeds, runs = 1.0, 2.0, 4000
+    quantile = stats.t.ppf(0.975, seeds - 1)
+    half = float(quantile * spread_of_seeds / seeds**0.5)
+    difference = Difference(0, 0, 0, 0, 1, images, {})
+    least = Contrast(difference, tuple(range(seeds)), Interval(0, -half, half)).detectable
+    common = draws.normal(0, images, (runs, 1))
+    by_seed = least + common + draws.normal(0, spread_of_seeds, (runs, seeds))
+    mean, own = by_seed.mean(axis=1), stats.sem(by_seed, axis=1)
+    told = (mean > 1.96 * images) & (mean > own * quantile)
+    assert 0.72 < told.mean() < 0.92
 
 
 def test_bounds_are_the_wider_interval_on_either_side_and_agree_with_the_sign() -> None:

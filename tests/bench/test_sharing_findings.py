@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bench.records import Record
 from bench.sharing_findings import findings
 from bench.sharing_gaps import all_gaps
@@ -17,29 +19,32 @@ def said(*records: Record) -> dict[str, str]:
 def test_it_pays_where_the_interval_says_so_and_shrinks() -> None:
     found = said(*both("tenth", 20, 8), *both("quarter", 22, 12), *both("", 30, 30))
     text = found["Sharing by training pairs"]
-    assert "it pays at 8 pairs and 20 pairs;" in text
-    assert "at 8 pairs +180.0 (" in text
-    assert "at 80 pairs no difference can be told, +0.0 (+0.0 to +0.0) RSUM, 3 seeds" in text
-    assert "the same answers throughout" in text
+    assert "it pays at 8 pairs (+180.0, " in text
+    assert ") and 20 pairs (+150.0, " in text
+    assert "no difference can be told at 80 pairs (the same answers throughout)" in text
+    assert "; 3 seeds, 5 are wanted." in text
     assert "from 8 pairs to 80 pairs the gap changes by -180.0 (" in text
     assert "so it shrinks" in text
-    assert "what is said of 8 pairs and 20 pairs is wrong if" in text
-    assert "that none can be told at 80 pairs is wrong if" in text
+    assert "wrong if further seeds bring an interval at 8 pairs and 20 pairs to 0, or if" in text
+    assert text.endswith("to the same side of 0 at 80 pairs.")
 
 
 def test_it_costs_where_it_is_behind() -> None:
     text = said(*both("", 10, 30))["Sharing by training pairs"]
     assert "it costs at 80 pairs" in text
     assert "pays" not in text
-    assert "none can be told" not in text
+    assert "can be told" not in text
+    assert text.endswith("wrong if further seeds bring an interval at 80 pairs to 0.")
 
 
 def test_nothing_is_said_to_be_nothing_with_what_would_have_shown() -> None:
     text = said(*both("tenth", 20, 19), *both("", 30, 29))["Sharing by training pairs"]
     assert "nothing was found, it neither pays nor costs at any point" in text
-    assert text.count("the smallest difference this could have shown is ") == 2
+    least = r"\(\d+\.\d\)"
+    told = f"no difference can be told at 8 pairs {least} and 80 pairs {least}, in brackets the"
+    assert re.search(f"{told} smallest difference that this could have shown", text)
     assert "no change that can be told" in text
-    assert "what is said of" not in text
+    assert "an interval" not in text
 
 
 def test_one_seed_decides_nothing() -> None:
@@ -51,7 +56,7 @@ def test_one_seed_decides_nothing() -> None:
 
 def test_growing_gaps_grow() -> None:
     text = said(*both("tenth", 20, 20), *both("", 30, 10))["Sharing by training pairs"]
-    assert "it pays at 80 pairs;" in text
+    assert "it pays at 80 pairs (+300.0, " in text
     assert "so it grows" in text
 
 
