@@ -145,7 +145,8 @@ class ClipTrainee(nn.Module):
         scale = self.clip.model.logit_scale
         with torch.no_grad():
             scale.clamp_(0, LARGEST_SCALE)
-        loss = info_nce(*embeddings, scale.exp())
+        images, texts = embeddings
+        loss = info_nce(images, texts, scale.exp())
         return LossOutput(loss, {"image_text": loss.detach()})
 
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:

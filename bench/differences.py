@@ -62,8 +62,8 @@ def compare_gaps(first: tuple[Evidence, Evidence], second: tuple[Evidence, Evide
     """
     four = _on_common_queries(*first, *second)
     drawn = resampled_rsums(four)
-    gaps = [four[0].rsum - four[1].rsum, four[2].rsum - four[3].rsum]
-    return _difference(*gaps, drawn[0] - drawn[1] - (drawn[2] - drawn[3]), four[0])
+    one, two = four[0].rsum - four[1].rsum, four[2].rsum - four[3].rsum
+    return _difference(one, two, drawn[0] - drawn[1] - (drawn[2] - drawn[3]), four[0])
 
 
 def _difference(first: float, second: float, drawn: Floats, asked: Evidence) -> Difference:

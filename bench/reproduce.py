@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bench.records import Cell
     from bench.report import Report
     from bench.runner import Runner
+    from bench.workshop import Workshop
 
 PRESET_OF = {"scenes": "tiny"}
 """Preset by data set, for those that are not photographs; photographs take ``small``."""
@@ -142,8 +143,6 @@ def plan(options: Options) -> list[Cell]:
     from bench.systems import suits
 
     config = preset(chosen_preset(options))
-    if options.sharing:
-        return sharing_points.cells(options.seeds, config.head.layers, options.dataset)
     found = merge([tables[n].cells(options.seeds, options.variants) for n in wanted(options)])
     return [cell for cell in found if suits(cell.system, config)]
 
@@ -158,15 +157,21 @@ def reproduce(options: Options) -> None:
     setup = Setup(options.dataset, chosen_preset(options), device, options.data_root, options.limit)
     run_options = RunOptions(options.accuracy_seconds, options.force)
     runner = Runner(Workshop(setup), options.results_dir, run_options)
-    cells = plan(options)
-    if options.sharing:
-        for sentence in sharing_points.left_out(options.dataset):
-            print(sentence, file=sys.stderr)
+    cells = _sharing_plan(options, runner.workshop) if options.sharing else plan(options)
     if options.dry_run:
         _show_plan(runner, cells, options)
         return
     ran = runner.run(cells)
     _finish(options, runner, ran, time.perf_counter() - started)
+
+
+def _sharing_plan(options: Options, workshop: Workshop) -> list[Cell]:
+    """Return the cells of the page on sharing; say which points this data set cannot have."""
+    images, config = len(workshop.dataset.split("train")), workshop.config
+    reach = sharing_points.Reach(workshop.dataset.name, images, config.train.batch_size)
+    for sentence in sharing_points.left_out(reach):
+        print(sentence, file=sys.stderr)
+    return sharing_points.cells(options.seeds, config.head.layers, reach)
 
 
 def _show_plan(runner: Runner, cells: Sequence[Cell], options: Options) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.seed_contrasts import Contrast, change, contrast
-from bench.sharing_points import REFERENCE, Axis, Point, out_of_reach, points
+from bench.sharing_points import REFERENCE, Axis, Point, Reach, out_of_reach, points
 
 if TYPE_CHECKING:
     from bench.sections import View
@@ -124,10 +124,13 @@ def trend(view: View, first: Gap, last: Gap) -> Contrast | None:
 
 def absent(view: View, axis: Axis, found: Sequence[Gap]) -> list[tuple[Point, str]]:
     """Return the points of an axis without any of the gaps ``found``, each with the reason."""
-    dataset, own = view.newest.stamp.dataset, view.newest.config["head"]["layers"]
+    newest = view.newest
+    images = newest.dataset_facts["splits"]["train"]["images"]
+    reach = Reach(newest.stamp.dataset, images, newest.config["train"]["batch_size"])
     there = {gap.point for gap in found}
-    missing = [point for point in points(axis, own) if point not in there]
+    missing = [
+        point for point in points(axis, newest.config["head"]["layers"]) if point not in there
+    ]
     return [
-        (point, out_of_reach(point, dataset) or "not trained and evaluated yet")
-        for point in missing
+        (point, out_of_reach(point, reach) or "not trained and evaluated yet") for point in missing
     ]

@@ -63,6 +63,19 @@ SHARES = (
 DEPTHS = (OWN, Point("depth_2", layers=2), Point("depth_4", layers=4))
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What decides which shares can be trained on.
+
+    Attributes:
+        dataset: name. images: of its training split. batch_size: of a training step.
+    """
+
+    dataset: str
+    images: int
+    batch_size: int
+
+
 def points(axis: Axis, own: int) -> list[Point]:
     """Return the points of an axis, ascending; the preset's ``own`` number of layers is one."""
     if axis == "pairs":
@@ -71,26 +84,29 @@ def points(axis: Axis, own: int) -> list[Point]:
     return sorted([OWN, *others], key=lambda point: point.layers or own)
 
 
-def cells(seeds: Sequence[int], layers: int, dataset: str) -> list[Cell]:
-    """Return the cells that both axes need of a data set and a preset of ``layers`` layers."""
+def cells(seeds: Sequence[int], layers: int, reach: Reach) -> list[Cell]:
+    """Return the cells that both axes need within reach, by a preset of ``layers`` layers."""
     all_points = dict.fromkeys([*points("pairs", layers), *points("depth", layers)])
-    reachable = [point for point in all_points if not out_of_reach(point, dataset)]
+    reachable = [point for point in all_points if not out_of_reach(point, reach)]
     names = [point.system(base) for point in reachable for base in (REFERENCE, *RIVALS, BESIDE)]
     return cells_of([name for name in names if name in systems], seeds, ("train", "accuracy"))
 
 
-def out_of_reach(point: Point, dataset: str) -> str:
-    """Return why a data set lacks the point, "" where it does not."""
+def out_of_reach(point: Point, reach: Reach) -> str:
+    """Return why a point cannot be trained, "" where it can."""
     from cookie.data.catalog import can_grow  # Pillow takes a while to import
 
-    if point.share <= 1 or can_grow(dataset):
-        return ""
-    return f"{dataset} has no further training pairs"
+    if point.share > 1 and not can_grow(reach.dataset):
+        return f"{reach.dataset} has no further training pairs"
+    images = round(point.share * reach.images)
+    if images < reach.batch_size:
+        return f"{images} training images do not fill a batch of {reach.batch_size}"
+    return ""
 
 
-def left_out(dataset: str) -> list[str]:
-    """Return a sentence for every point that a data set cannot have."""
-    reasons = [(point, out_of_reach(point, dataset)) for point in SHARES]
+def left_out(reach: Reach) -> list[str]:
+    """Return a sentence for every point that is out of reach."""
+    reasons = [(point, out_of_reach(point, reach)) for point in SHARES]
     return [f"{point.label} is left out: {reason}." for point, reason in reasons if reason]
 
 

@@ -89,11 +89,16 @@ def test_what_is_absent_has_a_reason() -> None:
     records = both("", 30, 20)
     view = section(*records)
     found = absent(view, "pairs", all_gaps(view)["pairs"])
+    few = "training images do not fill a batch of"
     assert [point.share for point, _ in found] == [0.1, 0.25, 0.5, 4, 16]
-    assert {reason for _, reason in found} == {"not trained and evaluated yet"}
+    batch = view.newest.config["train"]["batch_size"]
+    assert [reason for _, reason in found] == [
+        *(f"{images} {few} {batch}" for images in (4, 10, 20)),
+        *["not trained and evaluated yet"] * 2,
+    ]
     stamps = [dataclasses.replace(made.stamp, dataset="flickr8k") for made in records]
     pairs = zip(records, stamps, strict=True)
     photographs = section(*(dataclasses.replace(made, stamp=stamp) for made, stamp in pairs))
     reasons = {point.share: reason for point, reason in absent(photographs, "pairs", [])}
     assert "no further training pairs" in reasons[16]
-    assert reasons[0.1] == "not trained and evaluated yet"
+    assert reasons[0.1] == f"4 {few} {batch}"

@@ -9,7 +9,6 @@ import pytest
 
 from bench.makings import layers
 from bench.records import Cell
-from bench.reproduce import Options, plan
 from bench.runner import Runner, RunOptions
 from bench.sharing_points import (
     DEPTHS,
@@ -17,6 +16,7 @@ from bench.sharing_points import (
     REFERENCE,
     RIVALS,
     SHARES,
+    Reach,
     cells,
     left_out,
     out_of_reach,
@@ -82,20 +82,32 @@ def test_axes_ascend_and_hold_the_presets_own_depth_once() -> None:
     assert [point.layers for point in points("depth", 3)] == [2, None, 4]
 
 
+SCENES, PHOTOGRAPHS = Reach("scenes", 4000, 128), Reach("flickr8k", 6000, 256)
+
+
 def test_only_generated_data_reach_beyond_what_they_have() -> None:
     beyond = [point for point in SHARES if point.share > 1]
     assert len(beyond) == 2
-    assert not any(out_of_reach(point, "scenes") for point in SHARES)
-    assert not any(out_of_reach(point, "flickr8k") for point in SHARES if point not in beyond)
-    assert left_out("scenes") == []
-    assert left_out("flickr8k") == [
+    assert not any(out_of_reach(point, SCENES) for point in SHARES)
+    assert not any(out_of_reach(point, PHOTOGRAPHS) for point in SHARES if point not in beyond)
+    assert left_out(SCENES) == []
+    assert left_out(PHOTOGRAPHS) == [
         "400% of the pairs is left out: flickr8k has no further training pairs.",
         "1600% of the pairs is left out: flickr8k has no further training pairs.",
     ]
 
 
+def test_what_does_not_fill_a_batch_is_left_out() -> None:
+    sentence = "10% of the pairs is left out: 255 training images do not fill a batch of 256."
+    assert left_out(Reach("scenes", 2550, 256)) == [sentence]
+    assert left_out(Reach("scenes", 2560, 256)) == []
+    names = {cell.system for cell in cells((0,), 1, Reach("scenes", 2550, 256))}
+    assert "cookie_quarter" in names
+    assert "cookie_tenth" not in names
+
+
 def test_the_plan_has_every_cell_once_and_trains_before_it_evaluates() -> None:
-    found = plan(Options(sharing=True, seeds=(0, 1)))
+    found = cells((0, 1), 1, SCENES)
     assert len(found) == len(set(found))
     names = {cell.system for cell in found}
     assert {"cookie", "cookie_tenth", "unshared_equal_16x", "cookie_image_text_depth_4"} <= names
@@ -106,11 +118,11 @@ def test_the_plan_has_every_cell_once_and_trains_before_it_evaluates() -> None:
     }
     kinds = [cell.kind for cell in found]
     assert kinds == sorted(kinds, reverse=True)
-    photographs = {cell.system for cell in plan(Options(sharing=True, dataset="flickr8k"))}
+    photographs = {cell.system for cell in cells((0,), 1, PHOTOGRAPHS)}
     assert names - photographs == {
         f"{base}_{times}" for base in (REFERENCE, *RIVALS) for times in ("4x", "16x")
     }
-    assert not any("depth_2" in cell.system for cell in cells((0,), 2, "scenes"))
+    assert not any("depth_2" in cell.system for cell in cells((0,), 2, SCENES))
 
 
 def test_more_pairs_begin_like_the_standard_ones_and_leave_the_test_images(
