@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.evidence import DIRECTIONS, KS, Evidence, resampled_rsums
+from bench.evidence import DIRECTIONS, KS, Evidence, Floats, resampled_rsums
 from bench.layout import spread
 
 
@@ -49,20 +50,35 @@ class Difference:
 
 def compare(first: Evidence, second: Evidence) -> Difference:
     """Return the paired difference of two systems on the queries that both answered."""
-    from bench.measure.statistics import two_sided  # scipy takes a second to import
-
     pair = _on_common_queries(first, second)
     one, two = resampled_rsums(pair)
-    differences = one - two
-    low, high = np.percentile(differences, [2.5, 97.5])
+    return _difference(pair[0].rsum, pair[1].rsum, one - two, pair[0])
+
+
+def compare_gaps(first: tuple[Evidence, Evidence], second: tuple[Evidence, Evidence]) -> Difference:
+    """Return how one difference in RSUM differs from another, on the queries that all answered.
+
+    Its ``first`` and ``second`` are those two differences.
+    """
+    four = _on_common_queries(*first, *second)
+    drawn = resampled_rsums(four)
+    one, two = four[0].rsum - four[1].rsum, four[2].rsum - four[3].rsum
+    return _difference(one, two, drawn[0] - drawn[1] - (drawn[2] - drawn[3]), four[0])
+
+
+def _difference(first: float, second: float, drawn: Floats, asked: Evidence) -> Difference:
+    """Return the difference of two numbers, given ``drawn`` (resamples,) of it."""
+    from bench.measure.statistics import two_sided  # scipy takes a second to import
+
+    low, high = np.percentile(drawn, [2.5, 97.5])
     return Difference(
-        first=pair[0].rsum,
-        second=pair[1].rsum,
+        first=first,
+        second=second,
         low=float(low),
         high=float(high),
-        p_value=two_sided(differences),
-        standard_error=float(differences.std(ddof=1)),
-        queries={name: len(answers.queries) for name, answers in pair[0].answers.items()},
+        p_value=two_sided(drawn),
+        standard_error=float(drawn.std(ddof=1)),
+        queries={name: len(answers.queries) for name, answers in asked.answers.items()},
     )
 
 
@@ -122,12 +138,12 @@ def _recall_differences(direction: str, one: Evidence, two: Evidence) -> list[Re
     ]
 
 
-def _on_common_queries(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence]:
+def _on_common_queries(*systems: Evidence) -> list[Evidence]:
     common = {
-        name: np.intersect1d(first.answers[name].queries, second.answers[name].queries)
+        name: functools.reduce(np.intersect1d, (one.answers[name].queries for one in systems))
         for name in DIRECTIONS
     }
-    return _restrict(first, common), _restrict(second, common)
+    return [_restrict(one, common) for one in systems]
 
 
 def _restrict(evidence: Evidence, queries: Mapping[str, NDArray[np.int64]]) -> Evidence:

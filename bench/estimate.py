@@ -15,6 +15,7 @@ from bench.measure.peaks import matmul_peak
 from bench.records import Cell, read
 from bench.runner import Runner
 from bench.systems import systems
+from cookie.config import Config
 from cookie.errors import DataError
 from cookie.training.precision import has_bfloat16
 
@@ -116,18 +117,19 @@ class CostModel:
 
     def _train(self, system: str) -> float:
         """Three times the forward pass; frozen encoders are read from their cache."""
-        settings, joint = systems[system].settings(self.config).train, self.config.joint
-        frozen = self.config.regime == "frozen"
-        item = self._head() + (0.0 if frozen else self._image() + self._caption())
+        config = self.runner.workshop.settings(system)
+        settings, joint = config.train, config.joint
+        frozen = config.regime == "frozen"
+        item = self._head(config) + (0.0 if frozen else self._image() + self._caption())
         if systems[system].family == "pair":
             item += joint.matching_share * (1 + 2 * joint.negatives) * self._pair()
         else:
             item *= 2  # second views
         return 3 * settings.steps * settings.batch_size * item / self.rate
 
-    def _head(self) -> float:
+    def _head(self, config: Config) -> float:
         """FLOPs of what stands on the encoders, for an image and a caption."""
-        head, vision, text = self.config.head, self.config.vision, self.config.text
+        head, vision, text = config.head, config.vision, config.text
         tokens = vision.grid**2 + CAPTION_TOKENS
         entry = 2.0 * head.width * (vision.grid**2 * vision.width + CAPTION_TOKENS * text.width)
         layer = _layer(head.width, round(head.mlp_ratio * head.width))

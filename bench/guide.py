@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bench.report import Report
     from bench.sections import View
 
+SHARING_TITLE = "when does sharing pay?"
 CLAIM_COLUMNS = (
     Column("claim", "claim", align="left"),
     Column("data", "data, preset, machine", align="left"),
@@ -35,13 +36,15 @@ ENDING = (
 )
 
 
-def guide(reports: Sequence[Report], results: Path) -> str:
-    """Return ``results/README.md``."""
+def guide(reports: Sequence[Report], results: Path, sharing: Path | None = None) -> str:
+    """Return ``results/README.md``; ``sharing`` is the page on sharing, where there is one."""
     links = [
         f"- [{report.dataset}: table {report.table}, {tables[report.table].title}]"
         f"({link_to(report, results)})"
         for report in reports
     ]
+    if sharing is not None:
+        links.append(f"- [All data sets: {SHARING_TITLE}]({sharing.name})")
     claims = claim_grid(reports, results)
     parts = [
         "# Results",

@@ -73,7 +73,7 @@ def _drawn_elsewhere(results: Path, fresh: Path) -> bool:
 
 
 def _versions(folder: Path) -> set[str]:
-    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*/*.svg")]
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.svg")]
     return {version for text in texts for version in _DRAWN_BY.findall(text)}
 
 

@@ -24,6 +24,7 @@ from bench.provenance import facts, remarks, title
 from bench.record_types import readable
 from bench.records import Section, read_all, write_text
 from bench.sections import View, views
+from bench.sharing_page import render_sharing
 from bench.tables import Block, Table, tables
 from bench.web.index import index_page
 from cookie.errors import UserError, run_main
@@ -63,29 +64,33 @@ class Report:
 
 
 def render_all(results: Path) -> list[Report]:
-    """Render every table that the records allow, and the guide that links them.
+    """Render every table that the records allow, the page on sharing, and the guide to them.
 
     The result table of a README.md beside ``results`` is renewed as well, where it has the marks.
 
     Raises:
         DataError: a record cannot be read, or its values are not as they should be.
     """
-    reports = [
-        report
-        for folder in sorted(path.parent for path in results.glob("*/records"))
-        for report in render_dataset(folder)
-    ]
+    folders = sorted(path.parent for path in results.glob("*/records"))
+    sections = {folder: views(read_all(folder)) for folder in folders}
+    reports = [report for folder in folders for report in _tables_of(folder, sections[folder])]
     if reports:
+        with readable("The page on sharing"):
+            by_name = {folder.name: found for folder, found in sections.items()}
+            sharing = render_sharing(by_name, results)
         with readable("The overview"):
-            write_text(results / "README.md", guide(reports, results))
-            write_text(results / "index.html", index_page(reports, results))
+            write_text(results / "README.md", guide(reports, results, sharing))
+            write_text(results / "index.html", index_page(reports, results, sharing))
             update_readme(results.resolve().parent / "README.md", results)
     return reports
 
 
 def render_dataset(folder: Path) -> list[Report]:
     """Render the tables of one data set's ``folder`` from its records."""
-    sections = views(read_all(folder))
+    return _tables_of(folder, views(read_all(folder)))
+
+
+def _tables_of(folder: Path, sections: Sequence[View]) -> list[Report]:
     reports: list[Report] = []
     for number, table in ((number, tables[number]) for number in tables):
         with readable(f"Table {number} of {folder.name}"):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from bench import sharing_points
 from bench.plan import merge
 from bench.tables import tables
 from cookie.errors import UserError, run_main, unknown
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bench.records import Cell
     from bench.report import Report
     from bench.runner import Runner
+    from bench.workshop import Workshop
 
 PRESET_OF = {"scenes": "tiny"}
 """Preset by data set, for those that are not photographs; photographs take ``small``."""
@@ -41,9 +43,12 @@ class Options:
 
         python -m bench.reproduce --all --seeds 0 1 2 --dry-run
 
+        python -m bench.reproduce --sharing --seeds 0 1 2 3 4
+
     Attributes:
         table: number of the table; --list shows them.
         all: all tables.
+        sharing: when sharing pays: COOKIE and its rivals by training pairs and by depth.
         dataset: scenes (generated), flickr8k, flickr30k, coco-1k, coco-5k, or a folder's name.
         preset: tiny, small, paper or smoke; by default the one that suits the data set.
         seeds: of training; speed is measured for the first one.
@@ -62,6 +67,7 @@ class Options:
 
     table: str | None = None
     all: bool = False
+    sharing: bool = False
     dataset: str = "scenes"
     preset: str | None = None
     seeds: tuple[int, ...] = (0,)
@@ -102,8 +108,10 @@ def listing() -> str:
 
 def check(options: Options) -> None:
     """Raise :class:`UserError` for what is wrong with the options themselves."""
-    if options.all == (options.table is not None):
-        raise UserError("Say which table with --table N, or --all; --list shows them.")
+    if [options.table is not None, options.all, options.sharing].count(True) != 1:
+        raise UserError(
+            "Say which table with --table N, or --all, or --sharing; --list shows them."
+        )
     wanted(options)
     preset(chosen_preset(options))
     if not options.seeds or min(options.seeds) < 0 or len(set(options.seeds)) < len(options.seeds):
@@ -115,7 +123,9 @@ def check(options: Options) -> None:
 
 
 def wanted(options: Options) -> list[str]:
-    """Return the numbers of the tables asked for."""
+    """Return the numbers of the tables asked for; sharing has a page of its own."""
+    if options.sharing:
+        return []
     if options.all:
         return list(tables)
     if options.table not in tables:
@@ -147,12 +157,21 @@ def reproduce(options: Options) -> None:
     setup = Setup(options.dataset, chosen_preset(options), device, options.data_root, options.limit)
     run_options = RunOptions(options.accuracy_seconds, options.force)
     runner = Runner(Workshop(setup), options.results_dir, run_options)
-    cells = plan(options)
+    cells = _sharing_plan(options, runner.workshop) if options.sharing else plan(options)
     if options.dry_run:
         _show_plan(runner, cells, options)
         return
     ran = runner.run(cells)
     _finish(options, runner, ran, time.perf_counter() - started)
+
+
+def _sharing_plan(options: Options, workshop: Workshop) -> list[Cell]:
+    """Return the cells of the page on sharing; say which points this data set cannot have."""
+    images, config = len(workshop.dataset.split("train")), workshop.config
+    reach = sharing_points.Reach(workshop.dataset.name, images, config.train.batch_size)
+    for sentence in sharing_points.left_out(reach):
+        print(sentence, file=sys.stderr)
+    return sharing_points.cells(options.seeds, config.head.layers, reach)
 
 
 def _show_plan(runner: Runner, cells: Sequence[Cell], options: Options) -> None:
@@ -177,17 +196,30 @@ def _finish(options: Options, runner: Runner, ran: int, seconds: float) -> None:
         for report in render_all(options.results_dir)
         if report.dataset == options.dataset and report.table in wanted(options)
     ]
+    sharing = _on_sharing(options, runner) if options.sharing else {}
     if options.json:
-        _print_json(reports, ran, seconds)
+        _print_json(reports, ran, seconds, sharing)
         return
     print(f"{ran} cells run, the others were finished; {seconds:.0f} s in all")
     for report in reports:
         _print_report(report, runner)
+    for path, sentences in sharing.items():
+        print("\n  ".join([f"on sharing: {path}", *sentences]))
 
 
-def _print_json(reports: Sequence[Report], ran: int, seconds: float) -> None:
+def _on_sharing(options: Options, runner: Runner) -> dict[str, list[str]]:
+    """Return the path of the page on sharing, with what it says on this run's section."""
+    from bench.sharing_page import NAME, said
+
+    found = said(options.results_dir / options.dataset, runner.workshop.section)
+    return {str(options.results_dir / f"{NAME}.md"): found}
+
+
+def _print_json(
+    reports: Sequence[Report], ran: int, seconds: float, sharing: Mapping[str, Sequence[str]]
+) -> None:
     outcome = {"reports": [report.to_dict() for report in reports], "ran": ran, "seconds": seconds}
-    json.dump(outcome, sys.stdout, indent=1)
+    json.dump(outcome | ({"sharing": sharing} if sharing else {}), sys.stdout, indent=1)
     print()
 
 

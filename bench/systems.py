@@ -51,7 +51,8 @@ class System:
         note: footnote for its rows, or "".
         settings: the preset's settings to this system's; only a variant changes any.
         variant: whether it only exists to be compared, in the ablation or at another budget.
-        train_share: of the training images, the first ones, that it is trained on.
+        train_share: of the training images, the first ones, that it is trained on; above 1, where
+            the data set can be made larger, all of them and more.
         pretraining: the preset's settings to those of a stage before, with a corpus of its own;
             None for one stage.
         pretrained_text: whether it only exists where the preset's text encoder is pretrained.

@@ -16,10 +16,10 @@ from bench.environment import environment, hardware_slug
 from bench.records import Section
 from bench.systems import systems
 from cookie import devices
-from cookie.config import Config
+from cookie.config import AugmentConfig, Config
 from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
-from cookie.data.dataset import RetrievalDataset
+from cookie.data.dataset import RetrievalDataset, growers
 from cookie.data.pixels import open_pixels
 from cookie.data.scenes import more_scenes
 from cookie.data.tokenizer import Tokenizer, tokenizer_for
@@ -87,6 +87,7 @@ class Workshop:
         self.precision: Precision = self.config.train.precision
         self.cache = home() / "cache"
         self._corpora: dict[Hashable, dict[str, Corpus]] = {}
+        self._larger: dict[float, RetrievalDataset] = {}
 
     @cached_property
     def section(self) -> Section:
@@ -122,21 +123,37 @@ class Workshop:
         augment = replace(self.config.augment, text=view or self.config.augment.text)
         key = text_layers, augment.text == "delete"
         if key not in self._corpora:
-            made = build_corpora(
-                self.dataset,
-                replace(self.config, augment=augment),
-                self.tokenizer,
-                device=self.device,
-                cache_dir=self.cache,
-                text_layers=text_layers,
-            )
+            made = self._build(self.dataset, text_layers, augment)
             self._corpora[key] = made | {"test": self._limited(made["test"])}
         return self._corpora[key]
 
+    def _build(
+        self, dataset: RetrievalDataset, text_layers: int | None, augment: AugmentConfig
+    ) -> dict[str, Corpus]:
+        return build_corpora(
+            dataset,
+            replace(self.config, augment=augment),
+            self.tokenizer,
+            device=self.device,
+            cache_dir=self.cache,
+            text_layers=text_layers,
+        )
+
     def training_split(self, system: str, module: nn.Module) -> Corpus:
-        """Return what ``system`` is trained on: all training images, or the first share of them."""
+        """Return what ``system`` is trained on.
+
+        All training images, the first share of them, or those and more of their kind, where the
+        data set is generated.
+
+        Raises:
+            UserError: there are to be more, and this data set has no more.
+        """
         layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
-        corpus, share = self.corpora(layers, view)["train"], systems[system].train_share
+        share = systems[system].train_share
+        if share > 1:
+            augment = replace(self.config.augment, text=view or self.config.augment.text)
+            return self._build(self._grown(share), layers, augment)["train"]
+        corpus = self.corpora(layers, view)["train"]
         return corpus if share == 1 else FirstImages(corpus, round(share * corpus.image_count))
 
     @cached_property
@@ -146,6 +163,13 @@ class Workshop:
         if train.scenes is not None:
             return more_scenes(self.dataset, MORE * len(train))
         return replace(self.dataset, splits={"train": train})
+
+    def _grown(self, factor: float) -> RetrievalDataset:
+        """Return the data set's training split alone, ``factor`` times as large."""
+        if factor not in self._larger:
+            made = growers[self.dataset.name](self.setup.preset, factor)
+            self._larger[factor] = replace(made, splits={"train": made.split("train")})
+        return self._larger[factor]
 
     def settings(self, system: str) -> Config:
         """Return the settings that ``system`` is built and trained with."""

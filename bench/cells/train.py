@@ -31,11 +31,12 @@ def run(
     """Train ``system``, in one stage or two; go on from its checkpoint where there is one."""
     module = workshop.untrained(system, seed)
     corpora = workshop.corpora(getattr(module, "text_layers", None))
+    corpus = workshop.training_split(system, module)
     validate = validation(systems[system].family, corpora["val"], workshop)
     before = pretrain(workshop, system, seed, validate)
     result = train(
         module,
-        workshop.training_split(system, module),
+        corpus,
         workshop.settings(system),
         seed=seed,
         device=workshop.device,
@@ -43,12 +44,14 @@ def run(
         validate=validate,
         stage=SINGLE if before is None else before.into(module, workshop.settings(system)),
     )
-    return _values([result] if before is None else [before.result, result], workshop, module), {}
+    results = [result] if before is None else [before.result, result]
+    common = {"training_pairs": len(corpus.captions), **parameters(module)}
+    return _values(results, workshop.config.train.batch_size) | common, {}
 
 
-def _values(results: list[TrainResult], workshop: Workshop, module: nn.Module) -> dict[str, Any]:
+def _values(results: list[TrainResult], size: int) -> dict[str, Any]:
     """Return what a record says of a training; the stages of several one by one as well."""
-    last, size = results[-1], workshop.config.train.batch_size
+    last = results[-1]
     steps, seconds = sum(each.steps for each in results), sum(each.seconds for each in results)
     return {
         "steps": steps,
@@ -58,7 +61,6 @@ def _values(results: list[TrainResult], workshop: Workshop, module: nn.Module) -
         "best_step": steps - last.steps + last.best_step,
         "best_validation": last.best_score,
         "batch_size": size,
-        **parameters(module),
         **({} if len(results) == 1 else {"stages": [_stage(each) for each in results]}),
     }
 

@@ -60,7 +60,7 @@ def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
 
 def has_rows(view: View) -> bool:
     """Whether anything that only the ablation has was evaluated."""
-    alone = [variant.name for variant in VARIANTS if systems[variant.name].variant]
+    alone = [name for name in LABELS if systems[name].variant]
     return any(view.of("accuracy", name) for name in alone)
 
 
@@ -160,10 +160,10 @@ register(
             "averaged over the seeds that both rows have, with a 95 % bootstrap interval over "
             "images and its two-sided **p**; *no difference* also where Student's interval over "
             "the seeds' differences holds 0.",
-            "**detectable**: 2.8 standard errors of the difference, over images and, with "
-            "several seeds, over seeds: the smallest true difference found four times in five at "
-            "the 5 % level (Bloom 1995). With one seed it is too small by the spread between "
-            "trainings.",
+            "**detectable**: the smallest true difference found about four times in five at the "
+            "5 % level (Bloom 1995): 2.8 standard errors over images and, with several seeds, "
+            "Student's quantiles in place of 2.8 over seeds. With one seed it is too small by the "
+            "spread between trainings.",
         ),
     )
 )

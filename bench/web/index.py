@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.guide import ENDING, INTRODUCTION, claim_grid, column_meanings, link_to
+from bench.guide import (
+    ENDING,
+    INTRODUCTION,
+    SHARING_TITLE,
+    claim_grid,
+    column_meanings,
+    link_to,
+)
 from bench.layout import Footnotes
 from bench.provenance import facts, remarks, title
 from bench.tables import Block, tables
@@ -25,13 +32,19 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """Nothing is fetched, whatever the page holds."""
 
 
-def index_page(reports: Sequence[Report], results: Path) -> str:
-    """Return the page; the same reports give the same bytes."""
+def index_page(reports: Sequence[Report], results: Path, sharing: Path | None = None) -> str:
+    """Return the page; the same reports give the same bytes.
+
+    Args:
+        reports: the tables.
+        results: the folder that the page lies in.
+        sharing: the page on sharing, where there is one; it is linked.
+    """
     datasets = list(dict.fromkeys(report.dataset for report in reports))
     parts = [
         tag("h1", "Results"),
         tag("p", prose(INTRODUCTION)),
-        _contents(reports),
+        _contents(reports, sharing),
         _claims(reports, results),
         *(_dataset(name, reports, results) for name in datasets),
         _appendix(reports),
@@ -60,7 +73,7 @@ def _anchor(report: Report) -> str:
     return f"{report.dataset}-table-{report.table}"
 
 
-def _contents(reports: Sequence[Report]) -> Markup:
+def _contents(reports: Sequence[Report], sharing: Path | None) -> Markup:
     items = [
         tag(
             "li",
@@ -72,6 +85,8 @@ def _contents(reports: Sequence[Report]) -> Markup:
         )
         for report in reports
     ]
+    if sharing is not None:
+        items.append(tag("li", tag("a", f"All data sets: {SHARING_TITLE}", href=sharing.name)))
     first = tag("li", tag("a", "Claims", href="#claims"))
     last = tag("li", tag("a", "Columns", href="#columns"))
     return tag("nav", tag("ul", first, *items, last), aria_label="Contents")

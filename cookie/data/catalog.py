@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from cookie.data import scenes as scenes  # registers itself
-from cookie.data.dataset import RetrievalDataset, datasets
+from cookie.data.dataset import RetrievalDataset, datasets, growers
 from cookie.data.karpathy import is_folder_name, load_karpathy
 from cookie.data.shard_dataset import has_samples, load_samples
 from cookie.errors import unknown
@@ -40,3 +40,8 @@ def load_dataset(
         known = any(folder.glob(f"dataset_{name}.json*")) or not has_samples(folder)
         return load_karpathy(name, folder) if known else load_samples(name, folder)
     raise unknown("dataset", name, datasets)
+
+
+def can_grow(name: str) -> bool:
+    """Whether more training images of data set ``name`` can be made than it has."""
+    return name in growers

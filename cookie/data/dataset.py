@@ -111,6 +111,10 @@ class RetrievalDataset:
 DatasetLoader: TypeAlias = Callable[[Path, str], RetrievalDataset]
 datasets: Registry[DatasetLoader] = Registry("dataset")
 """Loaders by name; each takes the data root and the preset's name (generated data has sizes)."""
+DatasetGrower: TypeAlias = Callable[[str, float], RetrievalDataset]
+growers: Registry[DatasetGrower] = Registry("data set that can be made larger")
+"""By the name of a generated data set: takes the preset's name and how many times as many
+training images there shall be; validation and test stay as they are."""
 
 
 def build_split(

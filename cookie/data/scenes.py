@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from cookie.data.dataset import RetrievalDataset, Split, build_split, datasets
+from cookie.data.dataset import RetrievalDataset, Split, build_split, datasets, growers
 from cookie.data.draws import Draws
 from cookie.data.scene_captions import describe
 from cookie.data.scene_graph import Scene, draw_negative, draw_scene
@@ -54,8 +54,8 @@ def generate_scenes(counts: SceneCounts | None = None, seed: int = 0) -> Retriev
     """Return the data set: the same bytes for the same arguments on every machine.
 
     No two images of any splits mean the same. A family of up to three images that differ in one
-    binding, relation or count stays within a split. A larger test or validation split begins
-    like a smaller one.
+    binding, relation or count stays within a split. A larger split begins like a smaller one, and
+    since training images are drawn last, more of them leave the other splits as they are.
     """
     counts = counts or SceneCounts()
     seen: set[object] = set()
@@ -86,7 +86,18 @@ def more_scenes(dataset: RetrievalDataset, count: int, seed: int = 0) -> Retriev
 @datasets.register("scenes")
 def load_scenes(data_root: Path, preset: str) -> RetrievalDataset:
     """Generate ``scenes`` in the size that suits ``preset``; ``data_root`` is not read."""
-    return generate_scenes(SMOKE if preset == "smoke" else None)
+    return generate_scenes(_counts(preset))
+
+
+@growers.register("scenes")
+def grow_scenes(preset: str, factor: float) -> RetrievalDataset:
+    """Generate ``scenes`` with ``factor`` times the training images, the others as ever."""
+    counts = _counts(preset)
+    return generate_scenes(replace(counts, train=round(factor * counts.train)))
+
+
+def _counts(preset: str) -> SceneCounts:
+    return SMOKE if preset == "smoke" else SceneCounts()
 
 
 def _make_split(name: str, count: int, seed: int, seen: set[object]) -> Split:

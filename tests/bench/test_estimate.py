@@ -11,6 +11,7 @@ import pytest
 from bench.estimate import COST_SECONDS, CostModel, estimates
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.runner import Runner, RunOptions
+from bench.sharing_points import DEPTHS
 from bench.workshop import Setup, Workshop
 
 RATE = 1e9
@@ -93,3 +94,16 @@ def test_nothing_is_finished_in_an_empty_folder(model: CostModel) -> None:
     assert (found.finished, found.source) == (False, "rough")
     assert "rough" in str(found)
     assert found.to_dict()["cell"] == "cost open_clip seed 0"
+
+
+def test_a_row_is_estimated_with_its_own_settings(model: CostModel) -> None:
+    """Four layers in place of one: three more layers' products, three times for their gradients."""
+    config = model.runner.workshop.config
+    one, four = (model.seconds(Cell("train", name, 0), []) for name in ("cookie", DEEP))
+    width, tokens = config.head.width, config.vision.grid**2 + 14
+    layer = 2 * (4 * width**2 + 2 * width * round(config.head.mlp_ratio * width))
+    pairs = config.train.steps * config.train.batch_size
+    assert four - one == pytest.approx(3 * pairs * 2 * tokens * 3 * layer / RATE)
+
+
+DEEP = DEPTHS[-1].system("cookie")

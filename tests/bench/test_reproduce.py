@@ -37,6 +37,8 @@ def command(
     [
         (Options(), "--table N, or --all"),
         (Options(table="2", all=True), "--table N, or --all"),
+        (Options(table="2", sharing=True), "or --sharing"),
+        (Options(all=True, sharing=True), "or --sharing"),
         (Options(table="22"), "Unknown table '22': did you mean '2'?"),
         (Options(table="x"), "choose one of: 1, 2"),
         (Options(table="2", preset="tinny"), "did you mean 'tiny'?"),
@@ -58,6 +60,7 @@ def test_wrong_options_are_one_sentence(options: Options, message: str) -> None:
 def test_good_options_pass() -> None:
     check(Options(table="2"))
     check(Options(all=True, preset="smoke", seeds=(0, 1, 2), limit=2))
+    check(Options(sharing=True))
 
 
 def test_the_preset_suits_the_data_set() -> None:

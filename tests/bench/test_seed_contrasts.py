@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.differences import Difference
+from bench.measure.statistics import Interval
 from bench.records import Record
 from bench.sections import View, views
-from bench.seed_contrasts import POWER, contrast
+from bench.seed_contrasts import POWER, Contrast, change, contrast
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, uniform
 
 
@@ -51,9 +53,9 @@ def test_seeds_are_averaged_and_their_spread_is_students() -> None:
     oracle = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
     assert found.by_seed is not None
     assert (found.by_seed.low, found.by_seed.high) == pytest.approx(oracle)
-    images = found.difference.standard_error
-    total = np.hypot(images, stats.sem(differences))
-    assert found.detectable == pytest.approx(POWER * total)
+    images = POWER * found.difference.standard_error
+    seeds = (stats.t.ppf(0.975, 2) + stats.t.ppf(0.8, 2)) * stats.sem(differences)
+    assert found.detectable == pytest.approx(np.hypot(images, seeds))
 
 
 def test_a_difference_that_only_some_seeds_show_is_none() -> None:
@@ -70,6 +72,81 @@ def test_a_difference_that_only_some_seeds_show_is_none() -> None:
     backwards = contrast(view(*steady), "unshared", "cookie")
     assert backwards is not None
     assert backwards.sign == -1
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_what_is_detectable_is_found_about_as_often_over_seeds(seeds: int) -> None:
+    """Simulated on the rule itself: both intervals, one of them Student's, have to leave out 0."""
+    draws = np.random.default_rng(seeds)
+    images, spread_of_seeds, runs = 1.0, 2.0, 4000
+    quantile = stats.t.ppf(0.975, seeds - 1)
+    half = float(quantile * spread_of_seeds / seeds**0.5)
+    difference = Difference(0, 0, 0, 0, 1, images, {})
+    least = Contrast(difference, tuple(range(seeds)), Interval(0, -half, half)).detectable
+    common = draws.normal(0, images, (runs, 1))
+    by_seed = least + common + draws.normal(0, spread_of_seeds, (runs, seeds))
+    mean, own = by_seed.mean(axis=1), stats.sem(by_seed, axis=1)
+    told = (mean > 1.96 * images) & (mean > own * quantile)
+    assert 0.72 < told.mean() < 0.92
+
+
+def test_bounds_are_the_wider_interval_on_either_side_and_agree_with_the_sign() -> None:
+    for draw in range(12):
+        records = [
+            scattered(name, seed, rate, 10 * draw + place + 2 * seed)
+            for place, (name, rate) in enumerate((("cookie", 0.7), ("unshared", 0.45)))
+            for seed in (0, 1, 2)
+        ]
+        found = contrast(view(*records), "cookie", "unshared")
+        assert found is not None
+        assert found.by_seed is not None
+        low, high = found.bounds
+        assert low == min(found.difference.low, found.by_seed.low)
+        assert high == max(found.difference.high, found.by_seed.high)
+        assert (found.sign != 0) == (low > 0 or high < 0)
+
+
+def test_bounds_of_one_seed_are_those_over_images() -> None:
+    found = contrast(view(uniform("cookie", 30), uniform("unshared", 20)), "cookie", "unshared")
+    assert found is not None
+    assert found.bounds == (found.difference.low, found.difference.high)
+
+
+def test_a_change_is_the_later_gap_minus_the_earlier_over_images_and_seeds() -> None:
+    """All recalls of an image agree here, so RSUM is 600 times a mean over images."""
+    names, rates = ("a", "b", "c", "d"), (0.9, 0.5, 0.6, 0.5)
+    records = {
+        (name, seed): scattered(name, seed, rate, 100 * seed + place)
+        for place, (name, rate) in enumerate(zip(names, rates, strict=True))
+        for seed in (0, 1, 2)
+    }
+    found = change(view(*records.values()), ("a", "b"), ("c", "d"))
+    assert found is not None
+    hits = {key: np.array(made.samples["i2t"]["rank"]) == 0 for key, made in records.items()}
+    signs = (1, -1, -1, 1)
+    per_image = 600 * np.array(
+        [sum(s * hits[n, seed] for s, n in zip(signs, names, strict=True)) for seed in (0, 1, 2)]
+    )
+    assert found.seeds == (0, 1, 2)
+    assert found.difference.value == pytest.approx(per_image.mean())
+    assert found.difference.first - found.difference.second == pytest.approx(per_image.mean())
+    by_image = per_image.mean(axis=0)
+    expected = by_image.std(ddof=0) / IMAGES**0.5
+    assert found.difference.standard_error == pytest.approx(expected, rel=0.05)
+    by_seed = per_image.mean(axis=1)
+    assert found.by_seed is not None
+    oracle = stats.t.interval(0.95, 2, by_seed.mean(), stats.sem(by_seed))
+    assert (found.by_seed.low, found.by_seed.high) == pytest.approx(oracle)
+
+
+def test_a_change_takes_a_seed_of_all_four() -> None:
+    names = ("a", "b", "c", "d")
+    records = [uniform(name, 9, seed=seed) for name in names[:3] for seed in (0, 1)]
+    assert change(view(*records, uniform("d", 3, seed=5)), ("a", "b"), ("c", "d")) is None
+    found = change(view(*records, uniform("d", 3, seed=1)), ("a", "b"), ("c", "d"))
+    assert found is not None
+    assert found.seeds == (1,)
+    assert found.by_seed is None
 
 
 def test_power_is_the_two_quantiles() -> None:

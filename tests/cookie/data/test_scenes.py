@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cookie.data.catalog import load_dataset
-from cookie.data.dataset import datasets
+from cookie.data.catalog import can_grow, load_dataset
+from cookie.data.dataset import datasets, growers
 from cookie.data.scenes import SMOKE, SceneCounts, generate_scenes, more_scenes
 
 COUNTS = SceneCounts(train=60, val=20, test=30)
@@ -37,6 +37,28 @@ def test_splits_have_their_sizes_and_five_captions_an_image(name: str, images: i
     assert len(split) == len(split.images) == images
     assert split.caption_image.tolist() == [index for index in range(images) for _ in range(5)]
     assert split.facts()["captions_per_image"] == {"5": images}
+
+
+def test_more_training_images_leave_the_others_as_they_are() -> None:
+    """They are drawn after all others, and none repeats what is held out."""
+    small, large = load_dataset("scenes", preset="smoke"), growers["scenes"]("smoke", 4.0)
+    assert large.sha256 != small.sha256
+    for name in ("val", "test"):
+        ours, theirs = large.split(name), small.split(name)
+        assert ours.captions == theirs.captions
+        assert ours.scenes == theirs.scenes
+        assert ours.image_names == theirs.image_names
+    train, before = large.split("train"), small.split("train")
+    assert len(train) == 4 * len(before)
+    assert train.captions[: len(before.captions)] == before.captions
+    keys = [scene.key for split in large.splits.values() for scene in split.scenes or ()]
+    assert len(set(keys)) == len(keys)
+    assert growers["scenes"]("smoke", 1.0).sha256 == small.sha256
+
+
+def test_only_what_is_generated_can_grow() -> None:
+    assert can_grow("scenes")
+    assert not can_grow("flickr8k")
 
 
 def test_no_picture_occurs_twice_in_meaning() -> None:

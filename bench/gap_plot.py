@@ -1,0 +1,115 @@
+"""Differences along an axis with their intervals, told apart by marker, dash and filling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from bench.curves import DASHES
+from bench.plots import COLORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+APART = 0.012
+"""Of the axis's width, between curves at the same place, so that bars do not hide each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapCurve:
+    """One difference along an axis.
+
+    Attributes:
+        label: in the legend. marker: matplotlib marker.
+        places: ascending. values: at each place. bounds: the interval at each place.
+        clear: whether the value at a place is told from 0; drawn filled, else empty.
+    """
+
+    label: str
+    marker: str
+    places: tuple[int, ...]
+    values: tuple[float, ...]
+    bounds: tuple[tuple[float, float], ...]
+    clear: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GapPanel:
+    """Curves over one axis; ``logarithmic`` says how it is scaled."""
+
+    title: str
+    x_label: str
+    curves: tuple[GapCurve, ...]
+    logarithmic: bool = False
+
+
+def gap_figure(rows: Sequence[Sequence[GapPanel]], y_label: str) -> Figure:
+    """Return the panels, a row a section, with the line of no difference in each."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5, 4.6 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, sharey="row")
+    for line, row in zip(axes, rows, strict=True):
+        for axis, panel in zip(line, row, strict=True):
+            _draw_panel(axis, panel)
+        line[0].set_ylabel(y_label)
+        line[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.1), frameon=False)
+    return figure
+
+
+def _draw_panel(axis: Axes, panel: GapPanel) -> None:
+    axis.axhline(0, color="black", linewidth=0.8)
+    for number, (curve, color, dash) in enumerate(
+        zip(panel.curves, cycle(COLORS), cycle(DASHES), strict=False)
+    ):
+        _draw(axis, curve, _moved(panel, curve, number), color, dash)
+    places = sorted({place for curve in panel.curves for place in curve.places})
+    axis.set(xlabel=panel.x_label, title=panel.title)
+    axis.title.set_fontsize(9)
+    if panel.logarithmic:
+        axis.set_xscale("log")
+    axis.set_xticks(places, [f"{place:,}" for place in places])
+    axis.minorticks_off()
+    axis.margins(x=0.1, y=0.1)
+    axis.grid(visible=True, which="major", color="#DDDDDD")
+    axis.set_axisbelow(True)
+
+
+def _moved(panel: GapPanel, curve: GapCurve, number: int) -> list[float]:
+    """Return the places of a curve, a little beside those of the curves before it."""
+    every = [place for other in panel.curves for place in other.places]
+    step = APART * number
+    if panel.logarithmic:
+        return [place * (max(every) / min(every)) ** step for place in curve.places]
+    return [place + (max(every) - min(every)) * step for place in curve.places]
+
+
+def _draw(axis: Axes, curve: GapCurve, places: list[float], color: str, dash: object) -> None:
+    pairs = list(zip(curve.values, curve.bounds, strict=True))
+    error = [
+        [max(0.0, value - low) for value, (low, _) in pairs],
+        [max(0.0, high - value) for value, (_, high) in pairs],
+    ]
+    style = {"color": color, "marker": curve.marker, "markeredgecolor": "black", "markersize": 8}
+    axis.errorbar(
+        places,
+        curve.values,
+        yerr=error,
+        capsize=3,
+        linestyle=dash,
+        label=curve.label,
+        **style,  # type: ignore[arg-type]
+    )
+    empty = [i for i, clear in enumerate(curve.clear) if not clear]
+    axis.plot(
+        [places[i] for i in empty],
+        [curve.values[i] for i in empty],
+        linestyle="none",
+        zorder=5,
+        **(style | {"color": "white"}),  # type: ignore[arg-type]
+    )
