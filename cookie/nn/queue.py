@@ -42,14 +42,14 @@ class Queue(nn.Module):
         return int((self.ids != EMPTY).sum())
 
     def outside(self, ids: Tensor, keys: tuple[Tensor, Tensor] | None = None) -> Outside:
-        """Return what a batch is compared with; to be used before the next :meth:`enqueue`.
+        """Return what a batch is compared with: copies, as a graph keeps them past the next batch.
 
         Args:
             ids: (B,) int64 image ids of the batch, 0 or above.
             keys: see :class:`Outside`.
         """
         excluded = (self.ids == EMPTY) | (self.ids == ids[:, None])  # (B, Q)
-        return Outside(self.images, self.texts, excluded, keys)
+        return Outside(self.images.clone(), self.texts.clone(), excluded, keys)
 
     @torch.no_grad()
     def enqueue(self, images: Tensor, texts: Tensor, ids: Tensor) -> None:

@@ -76,6 +76,17 @@ def test_empty_places_and_pairs_of_the_same_image_are_excluded():
     assert outside.images.shape == outside.texts.shape == (6, WIDTH)
 
 
+def test_what_a_batch_was_compared_with_stays_as_it_was():
+    queue = Queue(4, WIDTH)
+    queue.enqueue(*rows(torch.arange(4)))
+    outside, images = queue.outside(torch.tensor([9])), torch.rand(1, WIDTH, requires_grad=True)
+    scores = images @ outside.images.T
+    queue.enqueue(*rows(torch.arange(10, 13)))
+    scores.sum().backward()
+    assert images.grad is not None
+    assert images.grad.tolist() == [rows(torch.arange(4))[0].sum(dim=0).tolist()]
+
+
 def test_keys_are_handed_on():
     keys = torch.rand(2, WIDTH), torch.rand(2, WIDTH)
     assert Queue(6, WIDTH).outside(torch.tensor([0, 1]), keys).keys is keys
