@@ -7,6 +7,7 @@ from typing import Any
 
 from bench import makings
 from bench.systems import Builder, Settings, System, register, systems, unchanged
+from cookie.config import LossConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ _FRESH = (
 _COPIES = "Both transformers start from the same weights, those of the shared one."
 _SIZE = "The perceptron's width is chosen so that the parameters above the encoders are COOKIE's."
 _SUPERVISION = "Another caption of the same image is supervision that the other rows do without."
+_QUEUE = (
+    f"The image-text loss also tells a pair from the {LossConfig().queue_size:,} newest of earlier "
+    "batches"
+)
 _BUDGET = "The first images of the training split with their captions, for as many steps as all."
 
 VARIANTS: tuple[Variant, ...] = (
@@ -166,6 +171,26 @@ VARIANTS: tuple[Variant, ...] = (
         build=_COOKIE,
         settings=makings.text_view("caption"),
         note=_SUPERVISION,
+    ),
+    Variant(
+        "cookie_queue",
+        "shared, queue of negatives",
+        "+ negatives from a queue",
+        "cookie",
+        build=_COOKIE,
+        settings=makings.negatives("queue"),
+        note=f"{_QUEUE}, as they were embedded then.",
+    ),
+    Variant(
+        "cookie_momentum",
+        "shared, momentum keys and their queue",
+        "+ momentum keys and their queue",
+        "cookie",
+        build=_COOKIE,
+        settings=makings.negatives("momentum"),
+        note=f"{_QUEUE} (MoCo); a moving average of the weights embeds them and the batch's own "
+        "keys, which costs one more forward pass of the first views a step. Inference uses the "
+        "trained weights alone, and the average is not among the parameters counted.",
     ),
     Variant(
         "dual_stream_fresh_text",
