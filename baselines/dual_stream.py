@@ -12,7 +12,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from cookie.config import Config, TrainConfig
-from cookie.interfaces import ImageBatch, LossOutput, TextBatch, TextView, TrainBatch
+from cookie.errors import UserError
+from cookie.interfaces import ImageBatch, LossOutput, Outside, TextBatch, TextView, TrainBatch
 from cookie.nn.losses import Temperature, hardest_triplet, info_nce
 from cookie.nn.parameters import parameter_groups
 from cookie.nn.tower import image_tower, text_tower
@@ -27,6 +28,9 @@ class DualStream(nn.Module):
         config: encoders, head, regime, temperature and margin; loss weights are ignored.
         vocabulary_size: token ids that captions may hold.
         loss: ``infonce``, or ``triplet`` for the hinge on the hardest negatives of a batch.
+
+    Raises:
+        UserError: the triplet loss is to look outside the batch.
     """
 
     image_views: int = 1
@@ -37,6 +41,11 @@ class DualStream(nn.Module):
         self, config: Config, vocabulary_size: int, loss: DualStreamLoss = "infonce"
     ) -> None:
         super().__init__()
+        if loss == "triplet" and config.loss.negatives != "in_batch":
+            raise UserError(
+                f"loss.negatives is {config.loss.negatives}, but the triplet loss takes its "
+                "negatives from the batch: leave loss.negatives out."
+            )
         self.image_tower = image_tower(config)
         self.text_tower = text_tower(config, vocabulary_size)
         self.loss, self.margin = loss, config.loss.triplet_margin
@@ -62,13 +71,15 @@ class DualStream(nn.Module):
         """Return (B, D) for the images and (B, D) for the captions."""
         return self.encode_images(batch.images), self.encode_texts(batch.texts)
 
-    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
+    def contrast(
+        self, embeddings: tuple[Tensor, ...], outside: Outside | None = None
+    ) -> LossOutput:
         """Return the image-text loss of what :meth:`embed` returns."""
         images, texts = embeddings
         if self.temperature is None:
             loss = hardest_triplet(images, texts, self.margin)
         else:
-            loss = info_nce(images, texts, self.temperature())
+            loss = info_nce(images, texts, self.temperature(), outside)
         return LossOutput(loss, {"image_text": loss.detach()})
 
     def parameter_groups(self, train: TrainConfig) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cookie.interfaces import LossOutput
+from cookie.interfaces import LossOutput, Outside
 from cookie.model import Cookie, weighted_sum
 from cookie.nn.losses import info_nce
 
@@ -16,9 +16,14 @@ class TwoViews(Cookie):
     same augmentation; whatever COOKIE has ahead of this comes from comparing within a modality.
     """
 
-    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
-        """Return the image-text loss, averaged over first and second views, (B, D) each."""
+    def contrast(
+        self, embeddings: tuple[Tensor, ...], outside: Outside | None = None
+    ) -> LossOutput:
+        """Return the image-text loss, averaged over first and second views, (B, D) each.
+
+        Both views are compared with the same ``outside``, which holds first views.
+        """
         images, texts = embeddings[: self.image_views], embeddings[self.image_views :]
         scale = self.temperature()
-        pairs = [info_nce(*pair, scale) for pair in zip(images, texts, strict=True)]
+        pairs = [info_nce(*pair, scale, outside) for pair in zip(images, texts, strict=True)]
         return weighted_sum({"image_text": sum(pairs[1:], pairs[0]) / len(pairs)}, self.loss)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.systems import Settings
 
@@ -84,6 +84,11 @@ def losses(*, image_image: bool = False, text_text: bool = False) -> Settings:
         return replace(config, loss=replace(config.loss, image_image=ours[0], text_text=ours[1]))
 
     return chosen
+
+
+def negatives(negatives: Literal["queue", "momentum"]) -> Settings:
+    """Return settings whose image-text loss looks for negatives outside the batch too."""
+    return lambda config: replace(config, loss=replace(config.loss, negatives=negatives))
 
 
 def layers(layers: int) -> Settings:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from cookie.training.precision import Precision
 
 SYSTEMS = ("dual_stream", "dual_stream_triplet", "cookie", "single_stream")
 BATCHES = (32, 128, 256) if PROFILE.full else (64,)
+Negatives = Literal["in_batch", "queue", "momentum"]
 MICRO_BATCHES = (None, 64, 16) if PROFILE.full else (None, 16)
 
 
@@ -40,6 +41,23 @@ def test_train_step(
         return stepper.step(turn, stepper.batch(turn, pairs))[1]
 
     timed(run, device=device, items=batch_size)
+    assert torch.isfinite(cast(torch.Tensor, timed.result)).all()
+
+
+@pytest.mark.parametrize("negatives", ["in_batch", "queue", "momentum"])
+def test_negatives(timed: Timed, trial: Trial, device: str, negatives: Negatives) -> None:
+    """COOKIE's step where the image-text loss looks outside the batch: a product, or keys too."""
+    config = preset("tiny")
+    loss = replace(config.loss, negatives=negatives)
+    stepper = trial.stepper("cookie", replace(config, loss=loss), device)
+    pairs, turns = first_captions(trial, config.train.batch_size), count()
+
+    def run() -> torch.Tensor:
+        turn = next(turns)
+        return stepper.step(turn, stepper.batch(turn, pairs))[1]
+
+    notes = timed(run, device=device, items=config.train.batch_size)
+    notes["negatives"] = negatives
     assert torch.isfinite(cast(torch.Tensor, timed.result)).all()
 
 

@@ -88,7 +88,7 @@ class Trial:
         return Stepper(
             self.new_model(system, config, device),
             self.corpus(config.preset, device, "train"),
-            config.train,
+            config,
             seed=0,
             processes=Processes(),
             device=torch.device(device),

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench import makings
 from bench.systems import Builder, Settings, System, register, systems, unchanged
+from cookie.config import LossConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ _STAGES = (
     "many steps as COOKIE. Pre-trained on other generated pictures, four times as many as there "
     "are for training; of photographs there are no others, so there it is two stages on the same "
     "pairs."
+)
+_QUEUE = (
+    f"The image-text loss also tells a pair from the {LossConfig().queue_size:,} newest of earlier "
+    "batches"
 )
 _BUDGET = "The first images of the training split with their captions, for as many steps as all."
 
@@ -182,6 +187,26 @@ VARIANTS: tuple[Variant, ...] = (
         settings=makings.then(makings.losses(), makings.second_half),
         note=_STAGES,
         system=(("pretraining", makings.first_half),),
+    ),
+    Variant(
+        "cookie_queue",
+        "shared, queue of negatives",
+        "+ negatives from a queue",
+        "cookie",
+        build=_COOKIE,
+        settings=makings.negatives("queue"),
+        note=f"{_QUEUE}, as they were embedded then.",
+    ),
+    Variant(
+        "cookie_momentum",
+        "shared, momentum keys and their queue",
+        "+ momentum keys and their queue",
+        "cookie",
+        build=_COOKIE,
+        settings=makings.negatives("momentum"),
+        note=f"{_QUEUE} (MoCo); a moving average of the weights embeds them and the batch's own "
+        "keys, which costs one more forward pass of the first views a step. Inference uses the "
+        "trained weights alone, and the average is not among the parameters counted.",
     ),
     Variant(
         "dual_stream_fresh_text",

@@ -82,12 +82,14 @@ class TrainBatch:
         texts: B captions, as written.
         images_second: the same images under another augmentation; None unless asked for.
         texts_second: the same captions under another augmentation; None unless asked for.
+        image_ids: (B,) int64 image indices in the corpus; None unless asked for.
     """
 
     images: ImageBatch
     texts: TextBatch
     images_second: ImageBatch | None = None
     texts_second: TextBatch | None = None
+    image_ids: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -99,6 +99,13 @@ class LossConfig:
     Attributes:
         views: form of the two unimodal losses: ``info_nce`` takes its negatives from the other
             view, ``nt_xent`` (SimCLR) from both.
+        negatives: where the image-text loss finds them: ``in_batch``; ``queue``, in the batch and
+            in a queue of what earlier batches were embedded as; ``momentum`` (MoCo), among the
+            batch and a queue as a moving average of the model embeds them. The unimodal losses
+            stay in the batch.
+        queue_size: pairs in the queue, a batch at least; unused ``in_batch``.
+        momentum: share of itself that the moving average keeps in a step, 0 to below 1; for
+            ``momentum`` alone.
     """
 
     image_text: float = 1.0
@@ -108,6 +115,9 @@ class LossConfig:
     temperature: float = 0.07
     min_temperature: float = 0.01
     triplet_margin: float = 0.2
+    negatives: Literal["in_batch", "queue", "momentum"] = field(default="in_batch", metadata=LATER)
+    queue_size: int = field(default=4096, metadata=LATER)
+    momentum: float = field(default=0.995, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

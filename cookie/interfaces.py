@@ -24,6 +24,7 @@ __all__ = [
     "ImageState",
     "IndexArray",
     "LossOutput",
+    "Outside",
     "PairScorer",
     "Searcher",
     "TextBatch",
@@ -45,6 +46,24 @@ class LossOutput(NamedTuple):
 
     total: Tensor
     parts: Mapping[str, Tensor]
+
+
+class Outside(NamedTuple):
+    """What a batch's pairs are compared with beside one another; none of it has a gradient.
+
+    Attributes:
+        images: (Q, D) embeddings of images from earlier batches.
+        texts: (Q, D) embeddings of their captions.
+        excluded: (B, Q) bool, True where the pair of a row is not to be told from a queued one:
+            the two are of the same image, or nothing is queued there.
+        keys: (B, D) of the batch's images and (B, D) of its captions as another encoder embeds
+            them, to be found in place of the batch's own embeddings; None for these.
+    """
+
+    images: Tensor
+    texts: Tensor
+    excluded: Tensor
+    keys: tuple[Tensor, Tensor] | None = None
 
 
 @runtime_checkable
@@ -149,11 +168,18 @@ class ContrastiveSystem(TrainableSystem, Protocol):
     """
 
     def embed(self, batch: TrainBatch) -> tuple[Tensor, ...]:
-        """Return (B, D) for every view of either modality; row i belongs to pair i."""
+        """Return (B, D) for every view, the images' first; row i belongs to pair i."""
         ...
 
-    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
-        """Return the loss of a batch from what :meth:`embed` made of its rows."""
+    def contrast(
+        self, embeddings: tuple[Tensor, ...], outside: Outside | None = None
+    ) -> LossOutput:
+        """Return the loss of a batch from what :meth:`embed` made of its rows.
+
+        Args:
+            embeddings: of the whole batch.
+            outside: what else its pairs are compared with; None for nothing.
+        """
         ...
 
 

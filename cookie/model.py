@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from cookie.config import Config, LossConfig, TrainConfig
-from cookie.interfaces import ImageBatch, LossOutput, TextBatch, TextView, TrainBatch
+from cookie.interfaces import ImageBatch, LossOutput, Outside, TextBatch, TextView, TrainBatch
 from cookie.nn.batches import join_images, join_texts
 from cookie.nn.losses import Temperature, info_nce, nt_xent
 from cookie.nn.parameters import parameter_groups
@@ -83,15 +83,18 @@ class Cookie(nn.Module):
         texts = self.encode_texts(join_texts(batch.texts, second_texts))  # (B or 2B, D)
         return (*torch.split(images, len(batch)), *torch.split(texts, len(batch)))
 
-    def contrast(self, embeddings: tuple[Tensor, ...]) -> LossOutput:
+    def contrast(
+        self, embeddings: tuple[Tensor, ...], outside: Outside | None = None
+    ) -> LossOutput:
         """Return the losses of one or two views, (B, D) each, of either modality.
 
-        The image-text loss reads the first view of an image and the caption as written.
+        The image-text loss reads the first view of an image and the caption as written, and it
+        alone looks ``outside`` the batch: queued second views would cost keys of their own.
         """
         images, texts = embeddings[: self.image_views], embeddings[self.image_views :]
         scale = self.temperature()
         two_views = {"info_nce": info_nce, "nt_xent": nt_xent}[self.loss.views]
-        parts = {"image_text": info_nce(images[0], texts[0], scale)}
+        parts = {"image_text": info_nce(images[0], texts[0], scale, outside)}
         if self.image_views == 2:
             parts["image_image"] = two_views(images[0], images[1], scale)
         if self.text_view is not None:

@@ -58,6 +58,7 @@ def batch_rows(batch: TrainBatch, rows: slice) -> TrainBatch:
         _text_rows(batch.texts, rows),
         None if images is None else _image_rows(images, rows),
         None if texts is None else _text_rows(texts, rows),
+        None if batch.image_ids is None else batch.image_ids[rows],
     )
 
 

@@ -1,7 +1,8 @@
 """The losses as pure functions of embeddings, and the temperature; float32 even under autocast.
 
 Everywhere row i of the first matrix belongs to row i of the second, and every other row is a
-negative. Embeddings are L2-normalized by whoever made them.
+negative; :func:`info_nce` can take more from outside the batch. Embeddings are L2-normalized by
+whoever made them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cookie.interfaces import Outside
 
 
 class Temperature(nn.Module):
@@ -38,19 +41,30 @@ class Temperature(nn.Module):
         return math.exp(-min(float(self.log_scale.detach()), self.limit))
 
 
-def info_nce(first: Tensor, second: Tensor, scale: Tensor | float) -> Tensor:
+def info_nce(
+    first: Tensor, second: Tensor, scale: Tensor | float, outside: Outside | None = None
+) -> Tensor:
     """Return the symmetric contrastive loss of matching rows (CLIP; Radford et al., 2021).
 
     The mean of two cross entropies: each row of ``first`` finds its partner among the rows of
     ``second``, and the reverse. Used between image and caption as well as between two views of
     the same images or of the same captions.
 
+    With ``outside``, partners are looked for among the queued embeddings as well, and where it
+    has keys among these in place of the batch's own embeddings: MoCo (He et al., CVPR 2020) with
+    the batch's other keys as further negatives, as in ALBEF (Li et al., NeurIPS 2021).
+
     Args:
-        first: (B, D), L2-normalized.
-        second: (B, D), L2-normalized.
+        first: (B, D), L2-normalized; of images where there is ``outside``.
+        second: (B, D), L2-normalized; of captions where there is ``outside``.
         scale: inverse temperature.
+        outside: what else the rows are compared with; None for nothing.
     """
     with _full_precision(first):
+        if outside is not None:
+            images, texts = outside.keys or (first, second)
+            there = _finding(first, texts, outside.texts, outside.excluded, scale)
+            return (there + _finding(second, images, outside.images, outside.excluded, scale)) / 2
         logits = scale * _cosines(first, second)  # (B, B)
         labels = torch.arange(len(logits), device=logits.device)
         return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
@@ -94,6 +108,16 @@ def hardest_triplet(first: Tensor, second: Tensor, margin: float) -> Tensor:
         by_first = (margin + negatives.amax(dim=1) - positives).clamp(min=0)
         by_second = (margin + negatives.amax(dim=0) - positives).clamp(min=0)
         return by_first.mean() + by_second.mean()
+
+
+def _finding(
+    rows: Tensor, keys: Tensor, queued: Tensor, excluded: Tensor, scale: Tensor | float
+) -> Tensor:
+    """Return the cross entropy of finding key i for row i among all keys and queued ones."""
+    others = scale * _cosines(rows, queued)  # (B, Q)
+    others = others.masked_fill(excluded, -math.inf)
+    logits = torch.cat([scale * _cosines(rows, keys), others], dim=1)  # (B, B + Q)
+    return F.cross_entropy(logits, torch.arange(len(rows), device=rows.device))
 
 
 def _full_precision(like: Tensor) -> torch.autocast:

@@ -10,7 +10,9 @@ embedding depends on no other row (a batch norm in training mode would see micro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from cookie.errors import UserError
 from cookie.interfaces import ContrastiveSystem, LossOutput, TrainableSystem, TrainBatch
 from cookie.nn.batches import split_batch
 from cookie.training.distributed import Processes
+from cookie.training.negatives import QueuedNegatives
 from cookie.training.precision import Precision, autocast
 
 
@@ -33,12 +36,14 @@ class Backpropagation:
         device: of the system and the batches.
         precision: of the forward passes.
         micro_batch: pairs whose activations are held at a time; None for all.
+        negatives: from outside the batch; None for the batch alone.
     """
 
     processes: Processes
     device: torch.device
     precision: Precision
     micro_batch: int | None = None
+    negatives: QueuedNegatives | None = None
 
     def check(self, system: TrainableSystem) -> None:
         """Raise :class:`UserError` where ``system`` cannot be trained in micro-batches."""
@@ -64,7 +69,7 @@ class Backpropagation:
             return self._own(system, batch, count)
         if self.micro_batch is None or self.micro_batch >= len(batch):
             with self._autocast():
-                loss = system.contrast(self.processes.gather(system.embed(batch), count))
+                loss = self._contrast(system, system.embed(batch), [batch], count)
             _backward(loss.total)
             return loss
         return self._cached(system, split_batch(batch, self.micro_batch), count)
@@ -88,7 +93,7 @@ class Backpropagation:
                 embedded.append(system.embed(part))
         leaves = [torch.cat(pieces).requires_grad_() for pieces in zip(*embedded, strict=True)]
         with self._autocast():
-            loss = system.contrast(self.processes.gather(leaves, count))
+            loss = self._contrast(system, leaves, parts, count)
         _backward(loss.total)
         sizes = [len(part) for part in parts]
         cached = [torch.split(_gradient(leaf), sizes) for leaf in leaves]
@@ -100,6 +105,19 @@ class Backpropagation:
                 again = system.embed(part)
             torch.autograd.backward(again, gradients)
         return loss
+
+    def _contrast(
+        self,
+        system: ContrastiveSystem,
+        embedded: Sequence[Tensor],
+        parts: Sequence[TrainBatch],
+        count: int,
+    ) -> LossOutput:
+        """Return the loss of all processes' pairs, of which ``parts`` are this one's."""
+        gather = partial(self.processes.gather, count=count)
+        if self.negatives is None:
+            return system.contrast(gather(embedded))
+        return self.negatives.contrast(system, gather(embedded), parts, gather)
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.device, self.precision)

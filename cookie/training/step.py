@@ -8,11 +8,12 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from cookie.config import TrainConfig
+from cookie.config import Config, TrainConfig
 from cookie.interfaces import Corpus, IndexArray, TrainableSystem, TrainBatch
 from cookie.training.checkpoint import load_optimizer, optimizer_tensors
 from cookie.training.distributed import Processes
 from cookie.training.gradients import Backpropagation
+from cookie.training.negatives import queued_negatives
 from cookie.training.order import step_generator
 from cookie.training.precision import rate_share
 
@@ -33,7 +34,7 @@ class Stepper:
     Args:
         module: the system, a :class:`Trainee`, on its device.
         corpus: the training split.
-        settings: of the training.
+        config: all settings; the training's and the loss's are read.
         seed: everything random in a step is a function of it and of the step's number.
         processes: who trains together.
         device: of the module and the batches.
@@ -43,14 +44,14 @@ class Stepper:
         self,
         module: nn.Module,
         corpus: Corpus,
-        settings: TrainConfig,
+        config: Config,
         seed: int,
         processes: Processes,
         device: torch.device,
     ) -> None:
         self.module = module
         self.corpus = corpus
-        self.settings = settings
+        self.settings = settings = config.train
         self.seed = seed
         self.processes = processes
         self.device = device
@@ -58,8 +59,9 @@ class Stepper:
         self._parameters = [value for value in module.parameters() if value.requires_grad]
         self.optimizer = _optimizer(self._system, settings, self._parameters)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.negatives = queued_negatives(module, config, device)
         self._backpropagate = Backpropagation(
-            processes, device, settings.precision, settings.micro_batch
+            processes, device, settings.precision, settings.micro_batch, self.negatives
         )
         self._backpropagate.check(self._system)
 
@@ -84,7 +86,8 @@ class Stepper:
             images_second = self.corpus.images(images, self._generator(step, _SECOND_IMAGE))
         if view is not None:
             texts_second = self.corpus.texts(mine, self._generator(step, _SECOND_TEXT), view)
-        return TrainBatch(batch.images, batch.texts, images_second, texts_second)
+        ids = None if self.negatives is None else torch.from_numpy(images).to(self.device)
+        return TrainBatch(batch.images, batch.texts, images_second, texts_second, ids)
 
     def step(self, step: int, batch: TrainBatch) -> tuple[list[str], Tensor]:
         """Do optimizer step number ``step``; return its losses' names and values on the device."""
@@ -97,6 +100,8 @@ class Stepper:
         self.processes.average_gradients(self._parameters)
         norm = nn.utils.clip_grad_norm_(self._parameters, self.settings.clip_norm)
         self.optimizer.step()
+        if self.negatives is not None:
+            self.negatives.follow(self.module)
         values = [loss.total, *loss.parts.values(), norm]
         table = torch.stack([value.detach().float().reshape(()) for value in values])
         return ["loss", *loss.parts, "gradient_norm"], table
@@ -109,16 +114,16 @@ class Stepper:
         for name, tensor in self.module.state_dict().items():
             if name not in still:
                 tensors[f"model/{name}"] = tensor
+        if self.negatives is not None:
+            kept = self.negatives.tensors()
+            tensors |= {f"negatives/{name}": tensor for name, tensor in kept.items()}
         return tensors, facts
 
     def load(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Take over what :meth:`tensors` returned."""
-        weights = {
-            key.removeprefix("model/"): tensor
-            for key, tensor in tensors.items()
-            if key.startswith("model/")
-        }
-        self.module.load_state_dict(weights, strict=False)
+        self.module.load_state_dict(_part(tensors, "model/"), strict=False)
+        if self.negatives is not None:
+            self.negatives.load_state_dict(_part(tensors, "negatives/"), strict=False)
         load_optimizer(self.optimizer, tensors, facts)
 
     def _generator(self, step: int, purpose: int) -> torch.Generator:
@@ -128,6 +133,15 @@ class Stepper:
         share = rate_share(step, self.settings.steps, self.settings.warmup)
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``prefix``, under the rest of their names."""
+    return {
+        key.removeprefix(prefix): tensor
+        for key, tensor in tensors.items()
+        if key.startswith(prefix)
+    }
 
 
 def _optimizer(

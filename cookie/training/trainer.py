@@ -139,7 +139,7 @@ class _Run:
         self.folder = folder
         self.processes = processes
         self.caption_image = corpus.caption_image
-        self.stepper = Stepper(module, corpus, config.train, seed, processes, device)
+        self.stepper = Stepper(module, corpus, config, seed, processes, device)
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.identity = identity(module, corpus, config, seed, stage)
         self.window = LossWindow(config.train, folder)

@@ -12,10 +12,12 @@ from torch import nn
 
 from baselines.dual_stream import DualStream, DualStreamLoss
 from cookie.config import Config, LossConfig
+from cookie.errors import UserError
 from cookie.interfaces import (
     ContrastiveSystem,
     DualEncoder,
     ImageBatch,
+    Outside,
     TextBatch,
     TrainableSystem,
     TrainBatch,
@@ -70,6 +72,25 @@ def test_the_loss_is_of_the_embeddings(loss: DualStreamLoss):
     torch.testing.assert_close(found.total, expected)
     assert found.parts.keys() == {"image_text"}
     assert torch.equal(found.parts["image_text"], found.total.detach())
+
+
+def test_negatives_from_outside_the_batch_enter_infonce():
+    model, generator = build(), torch.Generator().manual_seed(4)
+    pair = model.encode_images(images()), model.encode_texts(texts())
+    queued = torch.nn.functional.normalize(torch.randn(2, 5, 64, generator=generator), dim=-1)
+    outside = Outside(queued[0], queued[1], torch.rand(4, 5, generator=generator) < 0.5)
+    found = model.contrast(pair, outside).total
+    scale = 1 / preset("smoke").loss.temperature
+    torch.testing.assert_close(found, info_nce(*pair, scale, outside))
+    assert found > model.contrast(pair).total
+
+
+@pytest.mark.parametrize("negatives", ["queue", "momentum"])
+def test_the_triplet_loss_stays_in_the_batch(negatives: str):
+    config = dataclasses.replace(preset("smoke"), loss=LossConfig(negatives=negatives))
+    with pytest.raises(UserError, match=f"loss.negatives is {negatives}, but the triplet loss"):
+        build("triplet", config)
+    assert build("infonce", config).temperature is not None
 
 
 def test_second_views_are_not_looked_at():

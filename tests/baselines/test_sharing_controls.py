@@ -17,9 +17,10 @@ from baselines.token_mlp import PerceptronLayer, TokenMLP, TokenStream
 from baselines.two_views import TwoViews
 from baselines.unshared import OwnNorms, Unshared
 from cookie.config import Config
-from cookie.interfaces import DualEncoder, TextBatch, TrainableSystem, TrainBatch
+from cookie.interfaces import DualEncoder, Outside, TextBatch, TrainableSystem, TrainBatch
 from cookie.model import Cookie
 from cookie.nn.losses import info_nce
+from cookie.nn.momentum import MovingAverage
 from cookie.nn.shared_transformer import SharedTransformer
 from cookie.presets import preset
 from tests.baselines.material import VOCABULARY, make_images, make_texts, small_config
@@ -208,6 +209,31 @@ def test_two_views_average_the_losses_of_both_pairs():
     ]
     torch.testing.assert_close(found.total, (expected[0] + expected[1]) / 2)
     assert found.parts.keys() == {"image_text"}
+
+
+def test_both_views_are_compared_with_what_is_outside_the_batch():
+    model = build(TwoViews)
+    embeddings, scale = model.embed(batch()), model.temperature()
+    generator = torch.Generator().manual_seed(4)
+    queued = torch.randn(2, 6, embeddings[0].shape[1], generator=generator)
+    images, texts = nn.functional.normalize(queued, dim=-1)
+    outside = Outside(images, texts, torch.rand(5, 6, generator=generator) < 0.3)
+    pairs = [(embeddings[0], embeddings[2]), (embeddings[1], embeddings[3])]
+    expected = sum(info_nce(*pair, scale, outside) for pair in pairs) / 2
+    torch.testing.assert_close(model.contrast(embeddings, outside).total, expected)
+
+
+@pytest.mark.parametrize("control", [*CONTROLS, DualStream])
+def test_a_moving_average_of_a_control_is_a_control(control: type[Cookie]):
+    """Ties and exchanged parts included: a copy of what is there, not of what a class makes."""
+    model = build(control)
+    disturb(model)
+    average = MovingAverage(model, 0.5)
+    found = average.embed(make_images(3), make_texts([3, 5, 4]))
+    expected = model.encode_images(make_images(3)), model.encode_texts(make_texts([3, 5, 4]))
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    counts = [len(list(module.parameters())) for module in (average.model, model)]
+    assert counts[0] == counts[1]
 
 
 def test_two_views_cost_what_cookie_costs():

@@ -41,7 +41,7 @@ def test_every_variant_trains(variant: Variant, workshop: Workshop) -> None:
     before = [value.detach().clone() for value in module.parameters()]
     corpus = workshop.training_split(variant.name, module)
     settings = workshop.settings(variant.name)
-    stepper = Stepper(module, corpus, settings.train, 0, Processes(), torch.device("cpu"))
+    stepper = Stepper(module, corpus, settings, 0, Processes(), torch.device("cpu"))
     batches = pair_batches(corpus.caption_image, settings.train.batch_size, 0)
     for step in range(2):
         _, losses = stepper.step(step, stepper.batch(step, next(batches)))
@@ -83,6 +83,8 @@ def test_variants_are_systems_with_settings_of_their_own() -> None:
     assert found["cookie_depth_4"] == {"head.layers": 4}
     assert found["cookie_delete"] == {"augment.text": "delete"}
     assert found["cookie_caption"] == {"augment.text": "caption"}
+    assert found["cookie_queue"] == {"loss.negatives": "queue"}
+    assert found["cookie_momentum"] == {"loss.negatives": "momentum"}
 
 
 @pytest.mark.parametrize("name", ["unshared_equal", "token_mlp"])
@@ -91,6 +93,19 @@ def test_equal_parameters_change_the_perceptron_alone(name: str, workshop: Works
     ours = parameters(workshop.untrained(name, 0))["parameters_above_encoders"]
     theirs = parameters(workshop.untrained("cookie", 0))["parameters_above_encoders"]
     assert ours == pytest.approx(theirs, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["cookie_queue", "cookie_momentum"])
+def test_negatives_from_outside_the_batch_are_no_parameters(name: str, workshop: Workshop) -> None:
+    """Counted as a training record counts: after steps, when the copy has been made."""
+    module = workshop.untrained(name, 0)
+    settings = workshop.settings(name)
+    corpus = workshop.training_split(name, module)
+    stepper = Stepper(module, corpus, settings, 0, Processes(), torch.device("cpu"))
+    stepper.step(0, stepper.batch(0, next(pair_batches(corpus.caption_image, 16, 0))))
+    assert parameters(module) == parameters(workshop.untrained("cookie", 0))
+    assert NAMES[name].control == "cookie"
+    assert not NAMES[name].core
 
 
 def test_runs_of_other_settings_lie_elsewhere_and_the_presets_stay(workshop: Workshop) -> None:

@@ -13,6 +13,7 @@ from cookie.config import Config, LossConfig
 from cookie.interfaces import (
     DualEncoder,
     ImageBatch,
+    Outside,
     TextBatch,
     TrainableSystem,
     TrainBatch,
@@ -157,6 +158,22 @@ def test_the_total_is_the_weighted_sum_of_three_losses(views: str):
         assert not found.parts[name].requires_grad
     total = sum(getattr(model.loss, name) * value for name, value in expected.items())
     torch.testing.assert_close(found.total, total, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("views", ["info_nce", "nt_xent"])
+def test_the_image_text_loss_alone_looks_outside_the_batch(views: str):
+    model, generator = build(config(views=views)), torch.Generator().manual_seed(4)
+    embeddings = model.embed(batch())
+    images, texts = nn.functional.normalize(torch.randn(2, 6, 64, generator=generator), dim=-1)
+    outside = Outside(images, texts, torch.rand(4, 6, generator=generator) < 0.3)
+    plain, found = model.contrast(embeddings), model.contrast(embeddings, outside)
+    expected = info_nce(embeddings[0], embeddings[2], model.temperature(), outside)
+    torch.testing.assert_close(found.parts["image_text"], expected.detach())
+    assert found.parts["image_text"] > plain.parts["image_text"]
+    for name in ("image_image", "text_text"):
+        assert torch.equal(found.parts[name], plain.parts[name])
+    change = found.parts["image_text"] - plain.parts["image_text"]
+    torch.testing.assert_close(found.total - plain.total, change)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def whole(*, second: bool, width: int | None = None) -> TrainBatch:
     texts = captions([3, 1, 5, 2, 2], width)
     if not second:
         return TrainBatch(pixels, texts)
-    return TrainBatch(tokens, texts, pixels, captions([2, 2, 2, 4, 1], width))
+    second_texts = captions([2, 2, 2, 4, 1], width)
+    return TrainBatch(tokens, texts, pixels, second_texts, torch.tensor([7, 3, 9, 0, 5]))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 5, 9])
@@ -82,6 +83,9 @@ def test_parts_in_order_are_the_whole(rows: int, second: bool, width: int | None
         else:
             assert torch.equal(torch.cat([view.data for view in views]), expected.data)
             assert all((view.pixels is None) == (expected.pixels is None) for view in views)
+    ids = [part.image_ids for part in parts if part.image_ids is not None]
+    assert len(ids) == (len(parts) if second else 0)
+    assert not ids or torch.cat(ids).tolist() == [7, 3, 9, 0, 5]
     for name in ("texts", "texts_second"):
         views, expected = [getattr(part, name) for part in parts], getattr(batch, name)
         for field in ("ids", "mask", "tokens"):

@@ -49,6 +49,8 @@ class Case:
     batch_size: int = 16
     micro_batch: int | None = None
     views: str = "info_nce"
+    negatives: str = "in_batch"
+    queue_size: int = 4096
 
     @property
     def config(self) -> Config:
@@ -58,7 +60,13 @@ class Case:
             base,
             text=dataclasses.replace(base.text, dropout=0.0),
             head=dataclasses.replace(base.head, dropout=0.0),
-            loss=dataclasses.replace(base.loss, views=self.views),
+            loss=dataclasses.replace(
+                base.loss,
+                views=self.views,
+                negatives=self.negatives,
+                queue_size=self.queue_size,
+                momentum=0.5,
+            ),
             train=dataclasses.replace(
                 base.train,
                 batch_size=self.batch_size,
@@ -105,7 +113,7 @@ def _peer(rank: int, world: int, work: Work, folder: Path) -> None:
 
 
 def train_cases(cases: Mapping[str, Case], processes: Processes, folder: Path) -> dict[str, Tensor]:
-    """Return losses, first gradients and last weights of every case, trained for a few steps."""
+    """Return what of every case a few steps of training leave; see :func:`train_case`."""
     found: dict[str, Tensor] = {}
     for name, case in cases.items():
         trained = train_case(case, processes, folder)
@@ -114,23 +122,31 @@ def train_cases(cases: Mapping[str, Case], processes: Processes, folder: Path) -
 
 
 def train_case(case: Case, processes: Processes, folder: Path) -> dict[str, Tensor]:
-    """Take the steps that one process would take, each process on its share of the same pairs."""
+    """Take the steps that one process would take, each process on its share of the same pairs.
+
+    Some images of a step come back in the next one, with another caption.
+
+    Returns:
+        Losses, first gradients, last weights and what is kept for negatives outside the batch.
+    """
     config = case.config
     corpus, vocabulary_size = material(config, folder)
     torch.manual_seed(SEED)
     system = case.build(config, vocabulary_size).train()
-    stepper = Stepper(system, corpus, config.train, SEED, processes, torch.device("cpu"))
-    whole = Stepper(system, corpus, config.train, SEED, Processes(), torch.device("cpu"))
+    stepper = Stepper(system, corpus, config, SEED, processes, torch.device("cpu"))
+    whole = Stepper(system, corpus, config, SEED, Processes(), torch.device("cpu"))
     for group in stepper.optimizer.param_groups:
         group["eps"] = 0.1  # or Adam would blow rounding in gradients near 0 up to whole steps
     found, losses = {}, []
     for step in range(STEPS):
-        pairs = np.arange(case.batch_size, dtype=np.int64) * 5 + step
+        pairs = (np.arange(case.batch_size, dtype=np.int64) + 7 * step) * 5 + step
         own = processes.share(np.arange(case.batch_size))
         losses.append(stepper.step(step, share_of(whole.batch(step, pairs), own))[1])
         if step == 0:
             found |= {f"gradient/{name}": gradient_of(p) for name, p in named(system)}
     found |= {f"weight/{name}": parameter.detach() for name, parameter in named(system)}
+    if stepper.negatives is not None:
+        found |= {f"kept/{name}": kept for name, kept in stepper.negatives.tensors().items()}
     return found | {"losses": torch.stack(losses)}
 
 

@@ -200,6 +200,10 @@ CASES = {
     "nt-xent": Case(build_cookie, views="nt_xent"),
     "uneven": Case(build_cookie, batch_size=13),
     "micro-batches": Case(build_cookie, batch_size=13, micro_batch=2),
+    "queue": Case(build_cookie, batch_size=13, negatives="queue", queue_size=20),
+    "momentum": Case(
+        build_cookie, batch_size=13, micro_batch=2, negatives="momentum", queue_size=20
+    ),
 }
 
 
@@ -216,7 +220,10 @@ def test_processes_train_as_one_would(
 ):
     folder, expected = alone
     shutil.copytree(folder / "cache", tmp_path / "cache")
-    for peer in run_peers(world, functools.partial(train_cases, CASES), tmp_path):
+    peers = run_peers(world, functools.partial(train_cases, CASES), tmp_path)
+    for name in (name for name in expected if "/kept/" in name):
+        assert all(torch.equal(peer[name], peers[0][name]) for peer in peers), name
+    for peer in peers:
         assert peer.keys() == expected.keys()
         for name, tensor in expected.items():
             torch.testing.assert_close(

@@ -59,7 +59,9 @@ def learn(folder: Path, cache: Path, told: Connection, moment: int, at_once: boo
     settings = dataclasses.replace(
         base.train, steps=STEPS, evaluate_every=2, precision="float32", micro_batch=8
     )
-    config = dataclasses.replace(base, train=settings)
+    # Momentum keys and their queue: all that a checkpoint can be asked to hold.
+    loss = dataclasses.replace(base.loss, negatives="momentum", queue_size=40, momentum=0.9)
+    config = dataclasses.replace(base, train=settings, loss=loss)
     corpus, vocabulary_size = material(config, cache)
     torch.manual_seed(1)
     system = Cookie(config, vocabulary_size)
