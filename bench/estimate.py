@@ -9,7 +9,7 @@ from typing import Any, Literal, assert_never
 
 import torch
 
-from bench.effort import growth_effort_of
+from bench.effort import growth_effort_of, load_effort_of
 from bench.layout import duration
 from bench.measure.peaks import matmul_peak
 from bench.records import Cell, read
@@ -104,6 +104,8 @@ class CostModel:
                 return self._efficiency(cell.system)
             case "latency":
                 return self._latency(cells)
+            case "load":
+                return self._load()
             case "growth":
                 return self._growth(cell.gallery)
             case "shortlists":
@@ -161,6 +163,11 @@ class CostModel:
         if systems[system].family == "dual":
             return START_SECONDS + max(self.effort.repeat, 2 * self._encoding()) + self._encoding()
         return START_SECONDS + 2 * self.effort.parts * self.effort.part + 2 * self._encoding()
+
+    def _load(self) -> float:
+        """Two closed loops, and the search for the highest rate."""
+        effort = load_effort_of(self.config.preset)
+        return 2 * effort.closed_s + effort.search_s + self._encoding()
 
     def _growth(self, gallery: int) -> float:
         """The rounds with a query before them, the long run, and two processes for the memory."""

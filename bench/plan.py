@@ -35,7 +35,7 @@ def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell
     having = [row for row in rows if kind in systems[row].kinds]
     if kind in ("accuracy", "images", "texts"):
         return [Cell(kind, row, seed) for seed in seeds for row in having]
-    if kind in ("efficiency", "cost"):
+    if kind in ("efficiency", "load", "cost"):
         return [Cell(kind, row, seeds[0]) for row in having]
     return [Cell(kind, EVERY_SYSTEM, seeds[0])] if having else []
 

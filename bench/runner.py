@@ -21,12 +21,13 @@ from bench.cells import (
     growth,
     images,
     latency,
+    load,
     shortlist_speed,
     shortlists,
     texts,
     train,
 )
-from bench.effort import growth_effort_of
+from bench.effort import growth_effort_of, load_effort_of
 from bench.environment import machine_state
 from bench.plan import GROWING
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
@@ -78,6 +79,7 @@ RUNNERS: Mapping[Kind, CellRunner] = {
     "texts": texts.run,
     "efficiency": efficiency.run,
     "latency": latency.run,
+    "load": load.run,
     "growth": growth.run,
     "shortlists": shortlists.run,
     "shortlist_speed": shortlist_speed.run,
@@ -185,6 +187,11 @@ class Runner:
             "texts": {"weights": weights},
             "efficiency": timing,
             "latency": {**timing, "systems": timed},
+            "load": {
+                "neighbors": NEIGHBORS,
+                "shortlist": SHORTLIST,
+                "effort": load_effort_of(self.workshop.setup.preset).to_dict(),
+            },
             "growth": {
                 "gallery": cell.gallery,
                 "neighbors": NEIGHBORS,

@@ -11,7 +11,7 @@ from bench.records import EVERY_SYSTEM, Cell, Record
 from bench.sections import views
 from bench.tables import Block, tables
 from bench.tables.table_2 import tie_bounds
-from tests.bench.hand_made import efficiency, latency, train, uniform, whole_section
+from tests.bench.hand_made import efficiency, latency, load, train, uniform, whole_section
 
 
 def block(*records: Record) -> Block:
@@ -101,12 +101,48 @@ def test_latency_alone_is_shown() -> None:
     assert "Not measured in this section yet." in text
 
 
+def under_load(*records: Record) -> dict[str, Any]:
+    keys = ("closed_one", "closed_batched", "highest_rate")
+    rows = by_system(block(*whole_section(), *records))
+    return {name: [row[key] for key in keys] for name, row in rows.items()}
+
+
+def test_load_is_shown_with_its_reasons() -> None:
+    loads = load("cookie", 180.0, 700.0, 640.0), load("single_stream", 3.1, None, None)
+    rows = under_load(*loads)
+    assert rows["COOKIE"] == [180.0, 700.0, 640.0]
+    batched, highest = Missing("A batch takes too long."), Missing("One query alone takes 319 ms.")
+    assert rows["single-stream"] == [3.1, batched, highest]
+    text = block(*whole_section(), *loads).markdown
+    assert "#### Under load" in text
+    assert "highest rate at p99 ≤ 100 ms" in text
+    assert "One query alone takes 319 ms." in text
+
+
+def test_sections_from_before_the_load_cells_are_rendered_with_the_reason() -> None:
+    rows = under_load()
+    assert rows["COOKIE"] == 3 * [Missing("Not measured under load in this section yet.")]
+    assert "answers no queries" in rows["ridge floor"][0].reason
+    printed = block().markdown.partition("#### Under load")[2].partition("####")[0]
+    assert "ridge floor" not in printed
+    assert printed.count("n/a") == 3 * 4
+
+
+def test_a_load_for_other_bounds_is_not_put_under_these_headings() -> None:
+    other = load("cookie", 180.0, 700.0, 640.0)
+    other.values["limit_s"] = 0.05  # type: ignore[index]
+    assert "other bounds" in under_load(other)["COOKIE"][0].reason
+
+
 def test_cells() -> None:
     cells = tables["2"].cells((3, 4), False)
     assert Cell("train", "single_stream", 4) in cells
     assert Cell("efficiency", "cookie", 3) in cells
     assert Cell("efficiency", "cookie", 4) not in cells
-    assert cells[-1] == Cell("latency", EVERY_SYSTEM, 3)
+    assert Cell("latency", EVERY_SYSTEM, 3) in cells
+    loaded = [cell for cell in cells if cell.kind == "load"]
+    names = ("dual_stream", "cookie", "single_stream", "two_stage")
+    assert loaded == cells[-4:] == [Cell("load", name, 3) for name in names]
     assert not [cell for cell in cells if cell.system == "dual_stream_triplet"]
     more = {cell for cell in tables["2"].cells((3, 4), True) if "triplet" in cell.system}
     assert {cell.kind for cell in more} == {"train", "accuracy"}
