@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from bench.benchmarks_page import render_benchmarks
+from bench.failures import read_failures
 from bench.guide import guide
 from bench.headline import update_readme
 from bench.layout import csv_text
@@ -85,7 +86,7 @@ def render_all(results: Path) -> list[Report]:
 
 def render_dataset(folder: Path) -> list[Report]:
     """Render the tables of one data set's ``folder`` from its records."""
-    sections = views(read_all(folder))
+    sections = views(read_all(folder), list(read_failures(folder)))
     reports: list[Report] = []
     for number, table in ((number, tables[number]) for number in tables):
         with readable(f"Table {number} of {folder.name}"):

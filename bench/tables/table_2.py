@@ -20,7 +20,6 @@ from bench.layout import (
     Column,
     Grid,
     Marked,
-    Missing,
     Value,
     duration,
     fixed,
@@ -140,7 +139,7 @@ def _accuracy(view: View, name: str) -> dict[str, Value]:
     if evidence is None:
         same = "accuracy" not in systems[name].kinds
         reason = "Accuracy is that of the row above." if same else "Not evaluated here yet."
-        return dict.fromkeys(keys, Missing(reason))
+        return dict.fromkeys(keys, view.missing("accuracy", name, reason))
     recalls = accuracy_columns(evidence)
     rsum = rsum_columns(evidence)
     return {
