@@ -7,6 +7,7 @@ cell is run with success.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from cookie.errors import DataError, UserError
 from cookie.files import write_json
 
 FOLDER = "failures"
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s'\"/]+/)+")
+"""The folders of an absolute path, up to the name of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ class FailureStore:
         self.folder, self.section = results / dataset / FOLDER / section.folder, section
 
     def write(self, cell: Cell, reason: str) -> None:
-        """Keep why ``cell`` has no result."""
-        write_json(self.folder / cell.filename, asdict(Failure(cell, self.section, reason)))
+        """Keep why ``cell`` has no result; where on this machine is nobody else's business."""
+        told = _FOLDERS.sub(".../", reason)
+        write_json(self.folder / cell.filename, asdict(Failure(cell, self.section, told)))
 
     def clear(self, cell: Cell) -> None:
         """Forget a failure of ``cell``, and the folders that are empty without it."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from bench.budget import Attempt, Budget, Choice, by_value, spend, told
+from bench import budget as budget_module
+from bench.budget import Attempt, Budget, Choice, by_value, rehearse, run_within, spend, told
 from bench.estimate import Estimate
 from bench.plan import merge, needed
 from bench.records import EVERY_SYSTEM, Cell
 from bench.systems import systems
 from bench.tables import tables
+from cookie.errors import UserError
 
 TRAIN, ACCURACY = Cell("train", "cookie", 0), Cell("accuracy", "cookie", 0)
 LOAD, COST = Cell("load", "cookie", 0), Cell("cost", "open_clip", 0)
@@ -102,6 +107,69 @@ def test_a_run_in_parts_does_all_of_it() -> None:
         assert runs.ran == expected
         done = {c.estimate.cell for c in choices if c.state != "left out"}
         rows = [row(one.cell, one.seconds, finished=one.cell in done) for one in rows]
+
+
+class FakeRunner:
+    """Plans and runs cells that take no time; one of them may fail."""
+
+    def __init__(self, failing: Sequence[Cell] = ()) -> None:
+        self.failing, self.ran = failing, list[Cell]()
+
+    def needs(self, cell: Cell, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the trainings of the plan that a cell works with."""
+        return [other for other in needed(cell, [cell.system]) if other in cells]
+
+    def attempt(self, cell: Cell, cells: Sequence[Cell]) -> str | None:
+        """Note a cell that is run; return why it fails."""
+        assert len(cells) == len(PLAN), "a protocol depends on the whole plan"
+        self.ran.append(cell)
+        return "broken" if cell in self.failing else None
+
+
+PLAN = [TRAIN, ACCURACY, LOAD, COST]
+
+
+@pytest.fixture(autouse=True)
+def _estimates(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {TRAIN: 60.0, ACCURACY: 50.0, LOAD: 30.0, COST: 10.0}
+    monkeypatch.setattr(
+        budget_module, "estimates", lambda _, cells: [row(c, seconds[c]) for c in cells]
+    )
+
+
+def runner(*failing: Cell) -> Any:  # noqa: ANN401 -- in the place of a Runner
+    return FakeRunner(failing)
+
+
+def test_a_rehearsal_runs_nothing_and_charges_what_is_expected() -> None:
+    made = runner()
+    choices = rehearse(made, PLAN, (0,), Budget(100))
+    assert [choice.state for choice in choices] == ["runs", "left out", "runs", "runs"]
+    assert made.ran == []
+
+
+def test_a_limited_run_charges_what_was_used(capsys: pytest.CaptureFixture[str]) -> None:
+    """Cells that take no time leave room for those that the rehearsal left out."""
+    made, budget = runner(), Budget(100)
+    outcome, choices = run_within(made, PLAN, (0,), budget)
+    assert made.ran == PLAN
+    assert (outcome.ran, outcome.failed, outcome.left_out) == (4, {}, [])
+    assert 0 < budget.spent < 5
+    assert {choice.state for choice in choices} == {"runs"}
+    assert capsys.readouterr().err.splitlines()[0].endswith(" left] train cookie seed 0")
+
+
+def test_a_limited_run_keeps_what_failed_apart() -> None:
+    made = runner(TRAIN)
+    outcome, _ = run_within(made, PLAN, (0,), Budget(100))
+    assert made.ran == [TRAIN, COST]
+    assert (outcome.ran, outcome.failed) == (1, {TRAIN: "broken"})
+    assert [choice.estimate.cell for choice in outcome.left_out] == [ACCURACY, LOAD]
+
+
+def test_a_limited_run_of_which_nothing_succeeds_is_an_error() -> None:
+    with pytest.raises(UserError, match="broken"):
+        run_within(runner(TRAIN, COST), PLAN, (0,), Budget(100))
 
 
 def everything(seeds: tuple[int, ...] = (0, 1)) -> list[Cell]:

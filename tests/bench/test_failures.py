@@ -43,6 +43,19 @@ def test_a_success_leaves_no_trace(tmp_path: Path) -> None:
     assert list((tmp_path / "results").rglob("*")) == [tmp_path / "results" / "scenes"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        ("'/home/me/runs/a.json' is broken.", "'.../a.json' is broken."),
+        ("'data/a' is not there; see /usr/share/b c.", "'data/a' is not there; see .../b c."),
+        ("See https://example.org/a/b, 3/4 of it.", "See https://example.org/a/b, 3/4 of it."),
+    ],
+)
+def test_where_on_this_machine_is_not_kept(reason: str, kept: str, tmp_path: Path) -> None:
+    FailureStore(tmp_path, "scenes", SECTION).write(CELL, reason)
+    assert next(read_failures(tmp_path / "scenes")).reason == kept
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"cell": {}}', '{"cell": {"kind": 1}}'])
 def test_a_broken_file_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "scenes" / "failures" / "tiny" / "a.json"
