@@ -4,11 +4,13 @@ What depends on one modality is computed once (:mod:`baselines.pair_states`). Th
 taken in the order of their captions' lengths and cut into batches that hold a fixed number of
 tokens, so that next to nothing is spent on padding and every batch fills the hardware alike.
 Scores equal those of the plain loop :func:`baselines.pair_states.naive_scores` up to rounding.
+A batch that does not fit the memory is halved, and so are those that follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cookie.interfaces import ImageState, IndexArray, PairScorer, TextState
+from cookie.shortage import is_shortage, tell_halved
 from cookie.training.precision import Precision, autocast
 
 Direction = Literal["t2i", "i2t"]
@@ -162,16 +165,53 @@ def _score(
     device = images.tokens.device
     scores = torch.empty(total, device=device)
     bar = tqdm(total=total, desc="score", unit="pair", unit_scale=True, disable=not progress)
+
+    def fill(block: _Block) -> None:
+        captions = TextState(
+            texts.tokens[block.caption_rows, : block.length],
+            texts.mask[block.caption_rows, : block.length],
+        )
+        chosen = ImageState(images.tokens[block.image_rows])
+        scores[block.places] = scorer.score_pairs(chosen, captions).float()
+        bar.update(len(block.places))
+
     with bar, autocast(device, precision):
-        for block in blocks:
-            captions = TextState(
-                texts.tokens[block.caption_rows, : block.length],
-                texts.mask[block.caption_rows, : block.length],
-            )
-            chosen = ImageState(images.tokens[block.image_rows])
-            scores[block.places] = scorer.score_pairs(chosen, captions).float()
-            bar.update(len(block.places))
+        _fill_all(fill, blocks, texts.mask)
     return scores
+
+
+def _fill_all(fill: Callable[[_Block], None], blocks: Iterable[_Block], mask: Tensor) -> None:
+    """Fill all blocks; after one that does not fit the memory, in parts of half its pairs."""
+    most = sys.maxsize
+    for block in blocks:
+        done = 0
+        while done < len(block.places):
+            part = _cut(block, done, most, mask)
+            if _fits(fill, part):
+                done += len(part.places)
+            else:
+                most = tell_halved(len(part.places), "pairs")
+
+
+def _fits(fill: Callable[[_Block], None], part: _Block) -> bool:
+    """Fill a part; return False where the memory does not suffice for it and it can be halved."""
+    try:
+        fill(part)
+    except (RuntimeError, MemoryError) as error:
+        if len(part.places) == 1 or not is_shortage(error):
+            raise
+        return False
+    return True
+
+
+def _cut(block: _Block, start: int, most: int, mask: Tensor) -> _Block:
+    """Return at most ``most`` pairs of a block from ``start`` on, cut to their longest caption."""
+    if start == 0 and len(block.places) <= most:
+        return block
+    rows = slice(start, start + most)
+    captions = block.caption_rows[rows]
+    length = int(mask[captions].sum(dim=1).max())
+    return _Block(block.image_rows[rows], captions, block.places[rows], length)
 
 
 def _plan(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from baselines.pretrained.open_clip import OpenClip
 from cookie.batches import ImageBatch, IndexArray, TextBatch, TextView, TrainBatch
-from cookie.config import TrainConfig
+from cookie.config import Config, TrainConfig
 from cookie.interfaces import LossOutput
 from cookie.nn.losses import info_nce
 from cookie.training.distributed import Processes
@@ -227,7 +227,8 @@ class ClipLoops:
     def ours(self, *, cut: bool = False) -> Callable[[], Tensor]:
         """Return an epoch in this suite's trainer; a call returns the mean loss."""
         trainee = ClipTrainee(self._copy(), cut=cut).train()
-        stepper = Stepper(trainee, self.pairs, self.train, 0, Processes(), self.device)
+        config = Config(preset="clip", regime="scratch", train=self.train)
+        stepper = Stepper(trainee, self.pairs, config, 0, Processes(), self.device)
         window, done = LossWindow(self.train, Path("benchmark")), 0
 
         def run() -> Tensor:

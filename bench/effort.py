@@ -94,3 +94,43 @@ def growth_effort_of(preset: str) -> GrowthEffort:
     if preset == "smoke":
         return SMOKE_GROWTH
     return FULL_GROWTH if os.environ.get("COOKIE_BENCH") == "full" else GrowthEffort()
+
+
+LIMIT_S = 0.1
+"""What p99 may be at the highest rate of arrivals, in seconds; the same for all systems."""
+MAX_BATCH = 16
+"""Requests that a batching server answers at once, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadEffort:
+    """Budgets of one system under load; apart from :class:`Effort`, whose records stay valid.
+
+    Attributes:
+        limit_s: what p99 may be. max_batch: most waiting requests that are answered at once.
+        closed_s: length of each closed loop. requests: most requests of a loop.
+        probe_s: length of an open loop at the lowest rate that is tried, in the mean.
+        steps: most open loops. search_s: no further one begins after so many seconds of them.
+        call_s: batches are tried where their queries, one by one, would take no longer.
+    """
+
+    limit_s: float = LIMIT_S
+    max_batch: int = MAX_BATCH
+    closed_s: float = 3.0
+    requests: int = 500
+    probe_s: float = 15.0
+    steps: int = 7
+    search_s: float = 20.0
+    call_s: float = 2.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+SMOKE_LOAD = LoadEffort(closed_s=0.2, requests=460, probe_s=3.0, steps=2, search_s=0.5)
+
+
+def load_effort_of(preset: str) -> LoadEffort:
+    """Return the effort under load that suits a preset."""
+    return SMOKE_LOAD if preset == "smoke" else LoadEffort()

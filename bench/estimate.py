@@ -9,10 +9,10 @@ from typing import Any, Literal, assert_never
 
 import torch
 
-from bench.effort import growth_effort_of
+from bench.effort import growth_effort_of, load_effort_of
 from bench.layout import duration
 from bench.measure.peaks import matmul_peak
-from bench.records import Cell, read
+from bench.records import Cell, Record, read
 from bench.runner import Runner
 from bench.systems import systems
 from cookie.config import Config
@@ -74,7 +74,8 @@ def _estimate(runner: Runner, model: CostModel, cell: Cell, cells: Sequence[Cell
         before = read(runner.store.path(cell))
     except (OSError, DataError):
         return Estimate(cell, finished=False, seconds=model.seconds(cell, cells), source="rough")
-    return Estimate(cell, finished=False, seconds=before.seconds, source="as recorded")
+    seconds = model.as_before(before)
+    return Estimate(cell, finished=False, seconds=seconds, source="as recorded")
 
 
 class CostModel:
@@ -105,6 +106,8 @@ class CostModel:
                 return self._efficiency(cell.system)
             case "latency":
                 return self._latency(cells)
+            case "load":
+                return self._load()
             case "growth":
                 return self._growth(cell.gallery)
             case "shortlists":
@@ -114,6 +117,21 @@ class CostModel:
             case "cost":
                 return COST_SECONDS
         assert_never(cell.kind)
+
+    def as_before(self, record: Record) -> float:
+        """Return the seconds of a cell by those of its last record, for the time given now.
+
+        A sample of the queries fills the time given for it, so it takes as much more or less;
+        all of them take what they took, or as much as is given where that is less.
+        """
+        given = self.runner.options.accuracy_seconds
+        before = record.stamp.protocol.get("seconds")
+        if not isinstance(before, int | float) or before == given:
+            return record.seconds
+        times = 2 if record.cell.kind == "shortlists" else 1
+        if record.values.get("sampled"):
+            return max(0.0, record.seconds + times * (given - before))
+        return min(record.seconds, self._encoding() + times * given)
 
     def _train(self, system: str) -> float:
         """Three times the forward pass; frozen encoders are read from their cache."""
@@ -163,6 +181,11 @@ class CostModel:
         if systems[system].family == "dual":
             return START_SECONDS + max(self.effort.repeat, 2 * self._encoding()) + self._encoding()
         return START_SECONDS + 2 * self.effort.parts * self.effort.part + 2 * self._encoding()
+
+    def _load(self) -> float:
+        """Two closed loops, and the search for the highest rate."""
+        effort = load_effort_of(self.config.preset)
+        return 2 * effort.closed_s + effort.search_s + self._encoding()
 
     def _growth(self, gallery: int) -> float:
         """The rounds with a query before them, the long run, and two processes for the memory."""

@@ -35,7 +35,7 @@ def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell
     having = [row for row in rows if kind in systems[row].kinds]
     if kind in ("accuracy", "images", "texts"):
         return [Cell(kind, row, seed) for seed in seeds for row in having]
-    if kind in ("efficiency", "cost"):
+    if kind in ("efficiency", "load", "cost"):
         return [Cell(kind, row, seeds[0]) for row in having]
     return [Cell(kind, EVERY_SYSTEM, seeds[0])] if having else []
 
@@ -44,3 +44,14 @@ def merge(plans: Iterable[Sequence[Cell]]) -> list[Cell]:
     """Return the cells of several plans, each once, still in running order."""
     cells = dict.fromkeys(cell for plan in plans for cell in plan)
     return sorted(cells, key=lambda cell: ORDER.index(cell.kind))
+
+
+def needed(cell: Cell, measured: Sequence[str]) -> list[Cell]:
+    """Return the trainings that a cell works with.
+
+    Args:
+        cell: of a plan.
+        measured: names of the systems that it measures.
+    """
+    parts = dict.fromkeys(part for name in measured for part in systems[name].parts)
+    return [] if cell.kind == "train" else [Cell("train", part, cell.seed) for part in parts]

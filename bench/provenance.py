@@ -28,6 +28,10 @@ SCENES = (
     "for photographs."
 )
 
+TIMED = frozenset({"efficiency", "latency", "load", "growth", "shortlist_speed", "cost"})
+"""Kinds of cells whose results are times."""
+SHARED = "while other processes were at work on the GPU and may be too long"
+
 
 def title(view: View) -> str:
     """Return the heading of a section."""
@@ -107,8 +111,20 @@ def remarks(view: View) -> list[str]:
         ("efficientnet" in str(newest.config["vision"]["weights"]), _EFFICIENTNET),
         (view.stale > 0, f"{view.stale} older records with other settings or data are left out."),
         (view.section.preset == "smoke", _SMOKE),
+        (_shared(view) > 0, f"Timings taken {SHARED}: {_shared(view)}."),
     ]
-    return [f"- {text}" for holds, text in known if holds]
+    failed = [f"- '{failure.cell}' could not be run: {failure.reason}" for failure in view.failures]
+    return [f"- {text}" for holds, text in known if holds] + failed
+
+
+def shares_gpu(record: Record) -> bool:
+    """Return whether other processes were seen at work on the GPU before or after a cell."""
+    states = [record.environment.get(when) or {} for when in ("before", "after")]
+    return any((state.get("gpu_processes") or 0) > 1 for state in states)
+
+
+def _shared(view: View) -> int:
+    return sum(shares_gpu(record) for record in view.records if record.cell.kind in TIMED)
 
 
 _EFFICIENTNET = "EfficientNet-lite0 was trained on ImageNet alone."

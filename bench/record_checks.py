@@ -24,6 +24,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "accuracy": ("metrics", "sampled", "gallery"),
     "efficiency": ("full_evaluation", "throughput", "memory", "cost"),
     "latency": ("systems", "gallery"),
+    "load": ("gallery", "limit_s", "max_batch", "closed", "open"),
 }
 """What the tables read from the values of a record, by kind."""
 

@@ -28,6 +28,7 @@ Kind = Literal[
     "texts",
     "efficiency",
     "latency",
+    "load",
     "growth",
     "shortlists",
     "shortlist_speed",

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from bench.benchmarks_page import render_benchmarks
+from bench.failures import read_failures
 from bench.guide import guide
 from bench.headline import update_readme
 from bench.layout import csv_text
@@ -72,7 +73,7 @@ def render_all(results: Path) -> list[Report]:
         DataError: a record cannot be read, or its values are not as they should be.
     """
     folders = sorted(path.parent for path in results.glob("*/records"))
-    sections = {folder: views(read_all(folder)) for folder in folders}
+    sections = {folder: _sections(folder) for folder in folders}
     reports = [report for folder in folders for report in _tables_of(folder, sections[folder])]
     if reports:
         with readable("The page on sharing"):
@@ -87,7 +88,11 @@ def render_all(results: Path) -> list[Report]:
 
 def render_dataset(folder: Path) -> list[Report]:
     """Render the tables of one data set's ``folder`` from its records."""
-    return _tables_of(folder, views(read_all(folder)))
+    return _tables_of(folder, _sections(folder))
+
+
+def _sections(folder: Path) -> list[View]:
+    return views(read_all(folder), list(read_failures(folder)))
 
 
 def _tables_of(folder: Path, sections: Sequence[View]) -> list[Report]:

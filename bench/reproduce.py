@@ -7,9 +7,11 @@ last checkpoint.
 from __future__ import annotations
 
 import json
+import math
+import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,8 +25,8 @@ from cookie.errors import UserError, run_main, unknown
 from cookie.presets import PRESETS, preset
 
 if TYPE_CHECKING:
+    from bench.outcome import Outcome
     from bench.records import Cell
-    from bench.report import Report
     from bench.runner import Runner
     from bench.workshop import Workshop
 
@@ -45,6 +47,8 @@ class Options:
 
         python -m bench.reproduce --sharing --seeds 0 1 2 3 4
 
+        python -m bench.reproduce --all --dataset flickr8k --budget-minutes 25
+
     Attributes:
         table: number of the table; --list shows them.
         all: all tables.
@@ -57,6 +61,8 @@ class Options:
         results_dir: where records and reports go.
         limit: use the first so many test images only; such records have a section of their own.
         accuracy_seconds: time for the scores of one system; what does not fit is sampled.
+        budget_minutes: begin only what is expected to fit into the time, what tells most first;
+            the same command goes on with the rest.
         variants: include the variants that a table leaves out by default.
         list: show tables, presets and systems, and stop.
         dry_run: show the cells with an estimate of their time, and stop.
@@ -76,6 +82,7 @@ class Options:
     results_dir: Path = Path("results")
     limit: int | None = None
     accuracy_seconds: float = 150.0
+    budget_minutes: float | None = None
     variants: bool = False
     list: Annotated[bool, tyro.conf.arg(name="list")] = False
     dry_run: bool = False
@@ -120,6 +127,18 @@ def check(options: Options) -> None:
         raise UserError("--limit needs at least 2 test images.")
     if not options.accuracy_seconds > 0:
         raise UserError("--accuracy-seconds needs a positive number of seconds.")
+    if options.budget_minutes is not None:
+        _check_budget(options.budget_minutes, options.force)
+
+
+def _check_budget(minutes: float, force: bool) -> None:
+    if not 0 < minutes < math.inf:
+        raise UserError("--budget-minutes needs a positive number of minutes.")
+    if force:
+        raise UserError(
+            "--budget-minutes goes on where the last run ended and --force begins again: "
+            "give one of them."
+        )
 
 
 def wanted(options: Options) -> list[str]:
@@ -149,6 +168,8 @@ def plan(options: Options) -> list[Cell]:
 
 def reproduce(options: Options) -> None:
     """Run the plan, render the reports, and say what they say."""
+    from bench.outcome import as_json, print_reports
+    from bench.report import render_all
     from bench.runner import Runner, RunOptions
     from bench.workshop import Setup, Workshop, resolve_device
 
@@ -161,8 +182,38 @@ def reproduce(options: Options) -> None:
     if options.dry_run:
         _show_plan(runner, cells, options)
         return
-    ran = runner.run(cells)
-    _finish(options, runner, ran, time.perf_counter() - started)
+    outcome = _run(options, runner, cells, started)
+    reports = [
+        report
+        for report in render_all(options.results_dir)
+        if report.dataset == options.dataset and report.table in wanted(options)
+    ]
+    seconds = time.perf_counter() - started
+    sharing = _on_sharing(options, runner)
+    if options.json:
+        print(as_json(outcome, reports, seconds, sharing))
+    else:
+        print(outcome.sentence(seconds))
+        print_reports(reports, runner.workshop.section, sharing)
+    if outcome.failed:
+        print(f"{len(outcome.failed)} cells failed; the tables say why.", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def _run(options: Options, runner: Runner, cells: Sequence[Cell], started: float) -> Outcome:
+    """Run the plan, or what fits of it, and say what is left out."""
+    from bench.budget import Budget, run_within, told
+
+    if options.budget_minutes is None:
+        return runner.run(cells)
+    budget = Budget(60 * options.budget_minutes, time.perf_counter() - started)
+    outcome, choices = run_within(runner, cells, options.seeds, budget)
+    place = sys.stderr if options.json else sys.stdout
+    print(told(choices, budget), file=place)
+    if outcome.left_out:
+        command = shlex.join(["python", "-m", "bench.reproduce", *sys.argv[1:]])
+        print(f"go on with: {command}", file=place)
+    return outcome
 
 
 def _sharing_plan(options: Options, workshop: Workshop) -> list[Cell]:
@@ -177,6 +228,9 @@ def _sharing_plan(options: Options, workshop: Workshop) -> list[Cell]:
 def _show_plan(runner: Runner, cells: Sequence[Cell], options: Options) -> None:
     from bench.estimate import estimates
 
+    if options.budget_minutes is not None:
+        _show_choices(runner, cells, options, 60 * options.budget_minutes)
+        return
     rows = estimates(runner, cells)
     if options.json:
         print(json.dumps([row.to_dict() for row in rows], indent=1))
@@ -187,47 +241,28 @@ def _show_plan(runner: Runner, cells: Sequence[Cell], options: Options) -> None:
     print(f"{len(rows)} cells; about {total / 60:.1f} min for those that are not finished")
 
 
-def _finish(options: Options, runner: Runner, ran: int, seconds: float) -> None:
-    """Render, then print where the reports are and what they say."""
-    from bench.report import render_all
+def _show_choices(runner: Runner, cells: Sequence[Cell], options: Options, seconds: float) -> None:
+    """Show the plan in the order of value, and what of it would fit."""
+    from bench.budget import Budget, rehearse, told
 
-    reports = [
-        report
-        for report in render_all(options.results_dir)
-        if report.dataset == options.dataset and report.table in wanted(options)
-    ]
-    sharing = _on_sharing(options, runner) if options.sharing else {}
+    budget = Budget(seconds)
+    choices = rehearse(runner, cells, options.seeds, budget)
     if options.json:
-        _print_json(reports, ran, seconds, sharing)
+        print(json.dumps([choice.to_dict() for choice in choices], indent=1))
         return
-    print(f"{ran} cells run, the others were finished; {seconds:.0f} s in all")
-    for report in reports:
-        _print_report(report, runner)
-    for path, sentences in sharing.items():
-        print("\n  ".join([f"on sharing: {path}", *sentences]))
+    for choice in choices:
+        print(choice)
+    print(told(choices, budget).partition("\n")[0])
 
 
 def _on_sharing(options: Options, runner: Runner) -> dict[str, list[str]]:
     """Return the path of the page on sharing, with what it says on this run's section."""
     from bench.sharing_page import NAME, said
 
+    if not options.sharing:
+        return {}
     found = said(options.results_dir / options.dataset, runner.workshop.section)
     return {str(options.results_dir / f"{NAME}.md"): found}
-
-
-def _print_json(
-    reports: Sequence[Report], ran: int, seconds: float, sharing: Mapping[str, Sequence[str]]
-) -> None:
-    outcome = {"reports": [report.to_dict() for report in reports], "ran": ran, "seconds": seconds}
-    json.dump(outcome | ({"sharing": sharing} if sharing else {}), sys.stdout, indent=1)
-    print()
-
-
-def _print_report(report: Report, runner: Runner) -> None:
-    """Print the verdicts of the section that this run belongs to."""
-    print(f"table {report.table}: {report.path}")
-    for sentence in report.sentences.get(runner.workshop.section, []):
-        print(f"  {sentence}")
 
 
 if __name__ == "__main__":

@@ -21,25 +21,24 @@ from bench.cells import (
     growth,
     images,
     latency,
+    load,
     shortlist_speed,
     shortlists,
     texts,
     train,
 )
-from bench.effort import growth_effort_of
 from bench.environment import machine_state
-from bench.plan import GROWING
-from bench.pretraining import pretraining_facts
-from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
-from bench.systems import SHORTLIST, changes, systems
+from bench.failures import FailureStore, reason_of, without
+from bench.outcome import Outcome
+from bench.plan import needed
+from bench.protocols import protocol
+from bench.provenance import SHARED, TIMED, shares_gpu
+from bench.records import Cell, Kind, Ledger, Record, RecordStore, Stamp
+from bench.systems import systems
 from bench.workshop import Workshop
 from cookie.errors import UserError
 from cookie.files import home
-from cookie.training.checkpoint import read_facts
-from cookie.training.trainer import BEST
-
-NEIGHBORS = 10
-"""Answers a query asks for."""
+from cookie.shortage import shortages
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,7 @@ RUNNERS: Mapping[Kind, CellRunner] = {
     "texts": texts.run,
     "efficiency": efficiency.run,
     "latency": latency.run,
+    "load": load.run,
     "growth": growth.run,
     "shortlists": shortlists.run,
     "shortlist_speed": shortlist_speed.run,
@@ -93,18 +93,51 @@ class Runner:
         self.workshop = workshop
         self.options = options
         ledger = Ledger(home() / "finished")
-        self.store = RecordStore(results, workshop.dataset.name, workshop.section, ledger)
+        name, section = workshop.dataset.name, workshop.section
+        self.store = RecordStore(results, name, section, ledger)
+        self.failures = FailureStore(results, name, section)
 
-    def run(self, cells: Sequence[Cell]) -> int:
-        """Run what is not finished; return how many cells that were."""
-        ran = 0
+    def run(self, cells: Sequence[Cell]) -> Outcome:
+        """Run what is not finished; a cell that fails is kept as such, and the others go on.
+
+        Raises:
+            UserError: cells failed and none could be run, so that it is no matter of one cell.
+        """
+        ran, failed = 0, dict[Cell, str]()
         for number, cell in enumerate(cells, 1):
             if not self.options.force and self.finished(cell, cells):
                 continue
             print(f"[{number}/{len(cells)}] {cell}", file=sys.stderr, flush=True)
+            lacking = [other for other in self.needs(cell, cells) if other in failed]
+            reason = self.fail(cell, without(lacking[0])) if lacking else self.attempt(cell, cells)
+            ran += reason is None
+            failed |= {} if reason is None else {cell: reason}
+        return Outcome(ran, failed).checked()
+
+    def attempt(self, cell: Cell, cells: Sequence[Cell]) -> str | None:
+        """Run a cell; return why it has no result, where what failed concerns the cell alone."""
+        try:
             self._run(cell, cells)
-            ran += 1
-        return ran
+        except (UserError, MemoryError, RuntimeError) as error:
+            reason = reason_of(error)
+            if reason is None:
+                raise
+        else:
+            self.failures.clear(cell)
+            reason = None
+        self._tidy()
+        return None if reason is None else self.fail(cell, reason)
+
+    def fail(self, cell: Cell, reason: str) -> str:
+        """Say and keep why a cell has no result; return it."""
+        print(f"failed: {cell}: {reason}", file=sys.stderr, flush=True)
+        self.failures.write(cell, reason)
+        return reason
+
+    def _tidy(self) -> None:
+        gc.collect()
+        if self.workshop.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def finished(self, cell: Cell, cells: Sequence[Cell]) -> Record | None:
         """Return the record of a cell that was finished here with the same makings."""
@@ -114,13 +147,15 @@ class Runner:
         if cell.kind == "train" and self.options.force:
             shutil.rmtree(self.workshop.run_dir(cell.system, cell.seed), ignore_errors=True)
         before, started = machine_state(self.workshop.device).to_dict(), time.perf_counter()
-        protocol = self.protocol(cell, cells)
-        values, samples = RUNNERS[cell.kind](self.workshop, cell.system, cell.seed, protocol)
+        chosen = self.protocol(cell, cells)
+        with shortages() as told:
+            values, samples = RUNNERS[cell.kind](self.workshop, cell.system, cell.seed, chosen)
         seconds = time.perf_counter() - started
-        self.store.write(self._record(cell, cells, Result(values, samples), seconds, before))
-        gc.collect()
-        if self.workshop.device.type == "cuda":
-            torch.cuda.empty_cache()
+        state = {"before": before} | ({"shortages": told} if told else {})
+        record = self._record(cell, cells, Result(values, samples), seconds, state)
+        if cell.kind in TIMED and shares_gpu(record):
+            print(f"{cell} was timed {SHARED}.", file=sys.stderr, flush=True)
+        self.store.write(record)
 
     def _record(
         self,
@@ -128,7 +163,7 @@ class Runner:
         cells: Sequence[Cell],
         result: Result,
         seconds: float,
-        before: Mapping[str, Any],
+        state: Mapping[str, Any],
     ) -> Record:
         workshop = self.workshop
         after = machine_state(workshop.device).to_dict()
@@ -139,7 +174,7 @@ class Runner:
             config=workshop.config.to_dict(),
             dataset_facts=workshop.dataset.facts(),
             hardware={"slug": workshop.section.hardware, "description": self._hardware()},
-            environment=workshop.environment | {"before": before, "after": after},
+            environment={**workshop.environment, **state, "after": after},
             values=result.values,
             samples=result.samples,
             seconds=seconds,
@@ -164,69 +199,11 @@ class Runner:
         )
 
     def protocol(self, cell: Cell, cells: Sequence[Cell]) -> dict[str, Any]:
-        """Return the choices that decide a cell's result besides configuration and data.
+        """Return the choices that decide a cell's result besides configuration and data."""
+        return protocol(self.workshop, self.options.accuracy_seconds, cell, cells)
 
-        Of accuracy the hash of the weights is one: after another training it is stale.
-        """
-        common = {"limit": self.workshop.setup.limit}
-        timed = [c.system for c in cells if c.kind == "efficiency"]
-        timed = [name for name in timed if "latency" in systems[name].kinds]
-        effort = self.workshop.effort.to_dict()
-        weights = self._weights(_parts(cell.system), cell.seed)
-        timing = {"neighbors": NEIGHBORS, "shortlist": SHORTLIST, "effort": effort}
-        own: Mapping[Kind, Mapping[str, Any]] = {
-            "train": {"weights": self._weights((cell.system,), cell.seed)} | self._variant(cell),
-            "accuracy": {
-                "weights": weights,
-                "seconds": self.options.accuracy_seconds,
-                "sample_seed": 0,
-                "shortlist": SHORTLIST,
-            },
-            "images": {"weights": weights, "k": images.K},
-            "texts": {"weights": weights},
-            "efficiency": timing,
-            "latency": {**timing, "systems": timed},
-            "growth": {
-                "gallery": cell.gallery,
-                "neighbors": NEIGHBORS,
-                "shortlist": SHORTLIST,
-                "systems": list(GROWING),
-                "effort": growth_effort_of(self.workshop.setup.preset).to_dict(),
-            },
-            "shortlists": {
-                "weights": weights,
-                "seconds": self.options.accuracy_seconds,
-                "sample_seed": 0,
-            },
-            "shortlist_speed": {"neighbors": NEIGHBORS, "effort": effort},
-            "cost": {
-                "evaluation": [cost.IMAGES, cost.CAPTIONS],
-                "batches": list(cost.BATCHES[self.workshop.device.type]),
-                "effort": effort,
-            },
-        }
-        return {**common, **own[cell.kind]}
-
-    def _variant(self, cell: Cell) -> dict[str, Any]:
-        """Return what a variant changes: its record stands beside those of the preset itself."""
-        if cell.system not in systems or not systems[cell.system].variant:
-            return {}
-        changed = changes(self.workshop.config, self.workshop.settings(cell.system))
-        share = {"train_share": systems[cell.system].train_share}
-        return {"changed": changed, **share, **pretraining_facts(self.workshop, cell.system)}
-
-    def _weights(self, parts: Sequence[str], seed: int) -> list[str | None]:
-        """Return the hash of each part's best weights, None where it is not trained here."""
-        return [_weights_digest(self.workshop.run_dir(part, seed)) for part in parts]
-
-
-def _parts(system: str) -> tuple[str, ...]:
-    return () if system == EVERY_SYSTEM else systems[system].parts
-
-
-def _weights_digest(folder: Path) -> str | None:
-    try:
-        facts = read_facts(folder, BEST)
-    except UserError:
-        return None
-    return str(facts["sha256"])
+    def needs(self, cell: Cell, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the trainings of the plan that a cell works with."""
+        one = [cell.system] if cell.system in systems else []
+        wanted = needed(cell, self.protocol(cell, cells).get("systems", one))
+        return [training for training in wanted if training in cells]

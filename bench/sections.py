@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.evidence import Evidence, gather
+from bench.failures import Failure
+from bench.layout import Missing
 from bench.records import EVERY_SYSTEM, Kind, Record, Section
 from bench.systems import systems
 
@@ -18,11 +20,13 @@ class View:
     Attributes:
         records: in the order of cells; all of one data set hash and configuration.
         stale: records in the same place that were made with other settings or other data.
+        failures: cells of the section that could not be run.
     """
 
     section: Section
     records: tuple[Record, ...]
     stale: int = 0
+    failures: tuple[Failure, ...] = ()
 
     def of(self, kind: Kind, system: str) -> list[Record]:
         """Return a system's records of a kind, by seed."""
@@ -32,6 +36,13 @@ class View:
         """Return the first seed's record, or None."""
         found = self.of(kind, system)
         return found[0] if found else None
+
+    def missing(self, kind: Kind, system: str, otherwise: str) -> Missing:
+        """Return why a cell is not there: the reason of its failure, or ``otherwise``."""
+        cells = [(failure.cell.kind, failure.cell.system) for failure in self.failures]
+        if (kind, system) not in cells:
+            return Missing(otherwise)
+        return Missing(f"Could not be run: {self.failures[cells.index((kind, system))].reason}")
 
     @property
     def latency(self) -> Record | None:
@@ -45,12 +56,13 @@ class View:
 
     @property
     def rows(self) -> list[str]:
-        """Systems whose accuracy or speed is known, in the order of their registration.
+        """Systems whose accuracy or speed is known or failed, in the order of registration.
 
         Variants are left out: they are rows of the ablation alone.
         """
         kinds = ("accuracy", "efficiency")
-        known = {r.cell.system for r in self.records if r.cell.kind in kinds}
+        cells = [r.cell for r in self.records] + [f.cell for f in self.failures]
+        known = {cell.system for cell in cells if cell.kind in kinds}
         return [name for name in systems if name in known and not systems[name].variant]
 
     @property
@@ -59,20 +71,21 @@ class View:
         return max(self.records, key=lambda record: record.created)
 
 
-def views(records: Iterable[Record]) -> list[View]:
-    """Return one view a section, the sections in a fixed order."""
+def views(records: Iterable[Record], failures: Sequence[Failure] = ()) -> list[View]:
+    """Return one view a section that has records, the sections in a fixed order."""
     sections: dict[Section, list[Record]] = defaultdict(list)
     for record in records:
         sections[record.section].append(record)
     order = sorted(sections, key=lambda s: (s.preset, s.regime, s.hardware, s.limit or 0))
-    return [_view(section, sections[section]) for section in order]
+    return [_view(section, sections[section], failures) for section in order]
 
 
-def _view(section: Section, records: Sequence[Record]) -> View:
+def _view(section: Section, records: Sequence[Record], failures: Sequence[Failure]) -> View:
     """Keep what agrees with the newest record in settings and data."""
     newest = max(records, key=lambda record: record.created)
     kept = sorted((r for r in records if _ground(r) == _ground(newest)), key=lambda r: r.cell)
-    return View(section, tuple(kept), len(records) - len(kept))
+    failed = tuple(f for f in failures if f.section == section)
+    return View(section, tuple(kept), len(records) - len(kept), failed)
 
 
 def _ground(record: Record) -> tuple[str, str]:

@@ -157,6 +157,12 @@ class Queries:
         """Return the query of a turn, a batch of one."""
         return self._single[turn % len(self._single)]
 
+    def next(self, turn: int, size: int) -> TextBatch:
+        """Return the queries of ``size`` turns from ``turn`` on."""
+        if size == 1:
+            return self.one(turn)
+        return self._corpus.texts(self._rows.take(range(turn, turn + size), mode="wrap"))
+
     def batch(self, size: int) -> TextBatch:
         """Return ``size`` queries at once."""
         return self._corpus.texts(np.resize(self._rows, size))

@@ -64,7 +64,7 @@ class System:
     marker: str = ""
     build: Builder | None = None
     parts: tuple[str, ...] = ()
-    kinds: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency")
+    kinds: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency", "load")
     cached: bool = True
     note: str = ""
     settings: Settings = unchanged
@@ -146,7 +146,7 @@ register(
         marker="o",
         build=_dual_stream,
         parts=("dual_stream",),
-        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency"),
+        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency", "load"),
     )
 )
 register(
@@ -169,7 +169,7 @@ register(
         marker="*",
         build=_cookie,
         parts=("cookie",),
-        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency"),
+        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency", "load"),
     )
 )
 register(
@@ -220,7 +220,7 @@ register(
         family="two-stage",
         marker="^",
         parts=("cookie", "single_stream"),
-        kinds=("accuracy", "efficiency", "latency"),
+        kinds=("accuracy", "efficiency", "latency", "load"),
         note=f"COOKIE makes a shortlist of {SHORTLIST}; the single-stream re-ranks it.",
     )
 )

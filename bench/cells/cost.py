@@ -65,7 +65,7 @@ def run(
         works = _pair(module, material, workshop)
     else:
         ranking = _ranking(cast(DualEncoder, module), material, workshop)
-    rates = {name: _rate(work, count, workshop) for name, (work, count) in works.items()}
+    rates = {name: _rate(works[name], workshop) for name in works}
     values = {
         "parameters": parameter_count(module),
         "precision": precision(workshop),
@@ -105,32 +105,55 @@ def _material(workshop: Workshop, system: str) -> Material:
     return Material(ImageBatch(pixels).to(workshop.device), texts.to(workshop.device))
 
 
-Works = dict[str, tuple[Run, int]]
+class Work(NamedTuple):
+    """What is done with the first so many items of a batch, and how many a whole one has."""
+
+    on: Callable[[int], Callable[[], Any]]
+    size: int
+
+
+Works = dict[str, Work]
 
 
 def _dual(module: nn.Module, material: Material, workshop: Workshop) -> Works:
-    """Return the work on a batch of images and of captions, and how many they are."""
-    encoder, (images, texts) = cast(DualEncoder, module), material
+    """Return the work on a batch of images and on one of captions."""
+    encoder = cast(DualEncoder, module)
+    return _on_batches(encoder.encode_images, encoder.encode_texts, material, workshop)
+
+
+def _on_batches(
+    images: Callable[[ImageBatch], Any],
+    texts: Callable[[TextBatch], Any],
+    material: Material,
+    workshop: Workshop,
+) -> Works:
+    def on_images(count: int) -> Run:
+        batch = ImageBatch(material.images.data[:count])
+        return _inferring(workshop, lambda: images(batch))
+
+    def on_texts(count: int) -> Run:
+        batch = TextBatch(material.texts.ids[:count], material.texts.mask[:count])
+        return _inferring(workshop, lambda: texts(batch))
+
     return {
-        "image": (_inferring(workshop, lambda: encoder.encode_images(images)), len(images)),
-        "caption": (_inferring(workshop, lambda: encoder.encode_texts(texts)), len(texts)),
+        "image": Work(on_images, len(material.images)),
+        "caption": Work(on_texts, len(material.texts)),
     }
 
 
 def _pair(module: nn.Module, material: Material, workshop: Workshop) -> Works:
     """Return the work once an image, once a caption, and on a batch of random pairs."""
-    scorer, (images, texts) = cast(PairScorer, module), material
-    prepare_images = _inferring(workshop, lambda: scorer.prepare_images(images))
-    prepare_texts = _inferring(workshop, lambda: scorer.prepare_texts(texts))
+    scorer, precision = cast(PairScorer, module), workshop.precision
+    works = _on_batches(scorer.prepare_images, scorer.prepare_texts, material, workshop)
     count, draws = BATCHES[workshop.device.type].pairs, np.random.default_rng(0)
-    rows = [draws.integers(len(part), size=count) for part in (images, texts)]
-    states = prepare_images(), prepare_texts()
-    score = partial(score_list, scorer, *states, *rows, precision=workshop.precision)
-    return {
-        "image": (prepare_images, len(images)),
-        "caption": (prepare_texts, len(texts)),
-        "pair": (score, count),
-    }
+    images, texts = (draws.integers(len(part), size=count) for part in material)
+    states = [work.on(work.size)() for work in works.values()]
+
+    def on_pairs(count: int) -> Run:
+        pairs = *states, images[:count], texts[:count]
+        return partial(score_list, scorer, *pairs, precision=precision)
+
+    return works | {"pair": Work(on_pairs, count)}
 
 
 def _inferring(workshop: Workshop, work: Callable[[], Any]) -> Callable[[], Any]:
@@ -142,20 +165,21 @@ def _inferring(workshop: Workshop, work: Callable[[], Any]) -> Callable[[], Any]
     return infer
 
 
-def _rate(work: Run, count: int, workshop: Workshop) -> dict[str, Any]:
+def _rate(work: Work, workshop: Workshop) -> dict[str, Any]:
     """Return items a second, FLOPs an item and the share of the matrix product peak."""
     effort = workshop.effort
     curve = measure_throughput(
-        lambda _: work,
-        [count],
+        work.on,
+        [work.size],
         device=workshop.device,
         repetitions=effort.repetitions,
         seconds=effort.stretch,
     )
-    (point,) = curve.points
-    rate, flops = point.items_per_second, count_flops(work) / count
-    if rate is None:
-        raise MemoryError(point.reason)
+    point = curve.best
+    if point is None or point.items_per_second is None:
+        raise MemoryError("not even a batch of one fits")
+    rate, count = point.items_per_second, point.batch_size
+    flops = count_flops(work.on(count)) / count
     peak = measure_peaks(workshop.device).matmul_flops.get(precision(workshop))
     return {
         "items_per_second": rate,

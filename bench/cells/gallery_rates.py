@@ -54,15 +54,18 @@ def rising_batches(
     """
     points: list[ThroughputPoint] = []
     for size in BATCHES:
-        run = prepare(queries.one(0) if size == 1 else queries.batch(size))
         curve = measure_throughput(
-            lambda _, run=run: run,  # type: ignore[misc]
+            lambda asked: prepare(queries.one(0) if asked == 1 else queries.batch(asked)),
             [size],
             device=device,
             repetitions=effort.repetitions,
             seconds=effort.stretch_s,
         )
         points.extend(curve.points)
-        if not points[-1].seconds or min(points[-1].seconds) / points[-1].calls > effort.call_s:
+        if any(point.reason for point in curve.points) or _call(points[-1]) > effort.call_s:
             break
     return ThroughputCurve(tuple(points))
+
+
+def _call(point: ThroughputPoint) -> float:
+    return min(point.seconds) / point.calls

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from bench.measure.arrivals import Clock
@@ -59,6 +61,8 @@ def highest_rate(
     requests: int = 1000,
     steps: int = 7,
     duration_s: float = 20.0,
+    search_s: float = math.inf,
+    busy: LoadResult | None = None,
     seed: int = 0,
     clock: Clock | None = None,
 ) -> SustainableRate:
@@ -76,13 +80,15 @@ def highest_rate(
         requests: most arrivals a probe; at least enough for the percentile (459 for p99).
         steps: probes; each halves what is uncertain.
         duration_s: mean length of a probe at most; it is ended after twice that.
+        search_s: no further probe begins once the probes have taken so long.
+        busy: a closed loop of ``max_batch`` clients, where one has been run.
         seed: of the arrivals, the same in all probes.
         clock: instead of the machine's.
     """
     needed = required_samples(share)
     if requests < needed:
         raise ValueError(f"{name(share)} needs {needed} requests a probe, not {requests}")
-    busy = closed_loop(
+    busy = busy or closed_loop(
         serve,
         device=device,
         clients=max_batch,
@@ -111,15 +117,24 @@ def highest_rate(
         return keeps(probes[-1], share, limit_s)
 
     floor, capacity = needed / duration_s, busy.served_rate
-    rate = _bisect(sustains, floor, capacity, steps)
+    turns = _until(search_s, steps if floor < capacity else 0, clock or Clock())
+    rate = _bisect(sustains, floor, capacity, turns)
     reason = None if rate is not None else _reason(share, limit_s, floor, capacity)
     return SustainableRate(rate, share, limit_s, capacity, tuple(probes), reason)
 
 
-def _bisect(holds: Callable[[float], bool], low: float, high: float, steps: int) -> float | None:
-    """Return the highest of ``steps`` probes in (low, high) that holds; None if none does."""
+def _until(seconds: float, most: int, clock: Clock) -> Iterator[int]:
+    """Count up to ``most`` turns, none of which begins after ``seconds``."""
+    start = clock.now()
+    return takewhile(lambda _: clock.now() - start < seconds, range(most))
+
+
+def _bisect(
+    holds: Callable[[float], bool], low: float, high: float, turns: Iterable[int]
+) -> float | None:
+    """Return the highest probe in (low, high) that holds, one a turn; None if none does."""
     found = None
-    for _ in range(steps if low < high else 0):
+    for _ in turns:
         middle = (low + high) / 2.0
         if holds(middle):
             found = low = middle
@@ -135,5 +150,8 @@ def _hopeless(result: LoadResult, allowed: float, limit_s: float) -> str | None:
 
 def _reason(share: float, limit_s: float, floor: float, capacity: float) -> str:
     if capacity <= floor:
-        return f"too slow for a {name(share)}: {capacity:.3g} answers a second at most"
+        return (
+            f"too slow for a {name(share)}: {capacity:.3g} answers a second at most, and rates "
+            f"are tried from {floor:.3g} on"
+        )
     return f"no rate tried from {floor:.3g} a second on kept {name(share)} to {limit_s:g} s"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bench.measure.percentiles import Interval, median_interval
 from bench.measure.timer import Device, Run, Timer, timer_for
+from cookie.shortage import is_shortage, tell_halved
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +91,38 @@ def measure_throughput(
 
     Args:
         prepare: returns, for a batch size, the work on one batch of it.
-        batch_sizes: in rising order; where the device's memory runs out, that size and all
-            larger ones are kept as points without a rate.
+        batch_sizes: in rising order; where the memory runs out, that size and all larger ones
+            are kept as points without a rate, and its halves are tried down to what was measured.
         device: where the work runs.
         repetitions: timed stretches of each size.
         seconds: least length of a stretch; at least one call.
         timer: instead of the device's own.
     """
-    clock, points, reason = timer or timer_for(device), list[ThroughputPoint](), None
-    for size in batch_sizes:
-        if reason is None:
-            try:
-                points.append(_point(prepare(size), size, repetitions, seconds, clock))
-                continue
-            except (torch.OutOfMemoryError, MemoryError):
-                reason = f"out of memory at batch size {size}"
-        points.append(ThroughputPoint(size, 0, (), reason))
+    clock, points, largest = timer or timer_for(device), list[ThroughputPoint](), 0
+
+    def fits(size: int) -> bool:
+        try:
+            points.append(_point(prepare(size), size, repetitions, seconds, clock))
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            points.append(_too_large(size, size))
+            return False
+        return True
+
+    sizes = deque(batch_sizes)
+    while sizes and fits(sizes[0]):
+        largest = sizes.popleft()
+    failed = sizes.popleft() if sizes else 0
+    half = failed
+    while half // 2 > largest and not fits(half := tell_halved(half, "items")):
+        pass
+    points.extend(_too_large(size, failed) for size in sizes)
     return ThroughputCurve(tuple(points))
+
+
+def _too_large(size: int, failed: int) -> ThroughputPoint:
+    return ThroughputPoint(size, 0, (), f"out of memory at batch size {failed}")
 
 
 def _point(run: Run, size: int, repetitions: int, seconds: float, timer: Timer) -> ThroughputPoint:

@@ -15,7 +15,7 @@ from bench.columns import (
     p_value,
 )
 from bench.differences import compare
-from bench.evidence import DIRECTIONS, KS, Evidence, gather, recall_curve
+from bench.evidence import DIRECTIONS, KS, Evidence, recall_curve
 from bench.layout import Column, Grid, Marked, Value, fixed
 from bench.plan import cells_of
 from bench.plots import Curve, CurvePanel, curves
@@ -55,13 +55,23 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    names = [name for name in (*view.rows, *LONGER) if view.of("accuracy", name)]
-    rows = [_row(view, name, gather(view.of("accuracy", name))) for name in names]
+    rows = [_row(view, name, evidence) for name, evidence in _evaluated(view)]
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
     return lay_out([Grid(COLUMNS, rows)], rows, verdicts)
 
 
-def _row(view: View, name: str, evidence: Evidence) -> dict[str, Value]:
+def _evaluated(view: View) -> list[tuple[str, Evidence | None]]:
+    """Return systems with their answers; None for one whose evaluation failed."""
+    failed = {failure.cell.system for failure in view.failures if failure.cell.kind == "accuracy"}
+    found = [(name, view.evidence(name)) for name in (*view.rows, *LONGER)]
+    return [(name, evidence) for name, evidence in found if evidence or name in failed]
+
+
+def _row(view: View, name: str, evidence: Evidence | None) -> dict[str, Value]:
+    if evidence is None:
+        missing = view.missing("accuracy", name, "Not evaluated here yet.")
+        row: dict[str, Value] = {column.key: missing for column in COLUMNS}
+        return row | {"system": systems[name].label}
     low, high = evidence.rsum_interval
     return {
         "system": _label(name),

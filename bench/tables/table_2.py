@@ -15,11 +15,11 @@ from bench.columns import (
     rsum_columns,
     share,
 )
+from bench.effort import LIMIT_S, MAX_BATCH
 from bench.layout import (
     Column,
     Grid,
     Marked,
-    Missing,
     Value,
     duration,
     fixed,
@@ -72,6 +72,12 @@ MEMORY = (
     Column("flops_per_query", "FLOPs a query", lambda value: scaled(value, "FLOP")),
     Column("share_of_peak", "share of peak", share),
 )
+LOAD = (
+    SYSTEM,
+    Column("closed_one", "closed loop, one by one, queries/s", significant),
+    Column("closed_batched", f"closed loop, up to {MAX_BATCH} at once, queries/s", significant),
+    Column("highest_rate", f"highest rate at p99 ≤ {duration(LIMIT_S)}, queries/s", significant),
+)
 TRAINING = (
     SYSTEM,
     Column("steps", "steps"),
@@ -84,7 +90,7 @@ TRAINING = (
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
     """Return the cells that the table needs."""
     rows = ROWS + (VARIANTS if variants else ())
-    return cells_of(rows, seeds, ("train", "accuracy", "efficiency", "latency"))
+    return cells_of(rows, seeds, ("train", "accuracy", "efficiency", "latency", "load"))
 
 
 def has_rows(view: View) -> bool:
@@ -96,9 +102,11 @@ def block(view: View) -> Block:
     """Lay out one section: accuracy and speed, memory and work, training."""
     rows = [_row(view, name) for name in view.rows]
     measured = [row for name, row in zip(view.rows, rows, strict=True) if _timed(view, name)]
+    loaded = [row for name, row in zip(view.rows, rows, strict=True) if _serves(name)]
     grids = [
         Grid(SPEED, rows),
         Grid(MEMORY, measured, "Memory and work"),
+        Grid(LOAD, loaded, "Under load"),
         Grid(TRAINING, training_rows(view), "Training"),
     ]
     return lay_out(grids, rows, verdicts(view))
@@ -106,6 +114,10 @@ def block(view: View) -> Block:
 
 def _timed(view: View, name: str) -> bool:
     return view.one("efficiency", name) is not None
+
+
+def _serves(name: str) -> bool:
+    return "load" in systems[name].kinds
 
 
 def _row(view: View, name: str) -> dict[str, Value]:
@@ -127,7 +139,7 @@ def _accuracy(view: View, name: str) -> dict[str, Value]:
     if evidence is None:
         same = "accuracy" not in systems[name].kinds
         reason = "Accuracy is that of the row above." if same else "Not evaluated here yet."
-        return dict.fromkeys(keys, Missing(reason))
+        return dict.fromkeys(keys, view.missing("accuracy", name, reason))
     recalls = accuracy_columns(evidence)
     rsum = rsum_columns(evidence)
     return {
@@ -221,6 +233,10 @@ register(
             "from token ids to the best ten; systems are measured in turns.",
             "**queries/s**: the same at the best batch size, measured and never 1/latency; "
             "**pairs/s**: of systems that score pairs.",
+            "**closed loop**: queries a second where each client asks again once it is answered, "
+            f"one client or {MAX_BATCH} whose queries are answered together; **highest rate**: "
+            "of random (Poisson) arrivals at which p99, waiting included, keeps to the limit; "
+            "queries that wait are answered together.",
             "**GPU allocated, reserved, device; peak RSS**: of a fresh process that answers "
             "queries; four questions, four columns.",
             "**FLOPs a query**: matrix products and convolutions; **share of peak**: of this "

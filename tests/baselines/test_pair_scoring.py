@@ -12,6 +12,7 @@ from baselines.pair_scoring import score_list, score_matrix, score_rows
 from baselines.pair_states import naive_scores, prepare_corpus
 from baselines.single_stream import SingleStream
 from cookie.interfaces import ImageBatch, ImageState, TextBatch, TextState
+from cookie.shortage import shortages
 from tests.baselines.material import (
     VOCABULARY,
     ListCorpus,
@@ -149,3 +150,48 @@ def test_the_plain_loop_scores_pairs_one_by_one():
     assert found.tolist() == [[4001, 4002, 4003], [7001, 7002, 7003]]
     assert [pairs for pairs, _, _ in scorer.batches] == [1] * 6
     assert [length for _, _, length in scorer.batches] == [2, 3, 1] * 2
+
+
+SHORTAGES = [
+    torch.OutOfMemoryError("CUDA out of memory."),
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+]
+
+
+class Limited(NumberScorer):
+    """Scores that name their pair; raises ``error`` on more than ``most`` pairs at once."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        super().__init__()
+        self.most, self.error = most, error
+        self.tried: list[int] = []
+
+    def score_pairs(self, images: ImageState, texts: TextState) -> torch.Tensor:
+        """Score pairs, or fail."""
+        self.tried.append(len(images.tokens))
+        if len(images.tokens) > self.most:
+            raise self.error
+        return super().score_pairs(images, texts)
+
+
+@pytest.mark.parametrize("error", SHORTAGES)
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 100])
+def test_a_batch_of_pairs_that_does_not_fit_is_halved_and_scores_stay(most: int, error: Exception):
+    prepared = numbered_states(5, LENGTHS)
+    wanted = score_matrix(NumberScorer(), *prepared, precision="float32")
+    scorer = Limited(most, error)
+    with shortages() as told:
+        found = score_matrix(scorer, *prepared, token_budget=100, precision="float32")
+    assert torch.equal(found, wanted)
+    failures = [size for size in scorer.tried if size > most]
+    assert len(told) == len(failures)
+    assert failures == sorted(failures, reverse=True), "what failed once is not tried again"
+    assert sum(size for size in scorer.tried if size <= most) == wanted.numel()
+
+
+def test_one_pair_that_does_not_fit_is_an_error_and_so_is_another_failure():
+    prepared = numbered_states(5, LENGTHS)
+    for most, error in ((0, MemoryError("one")), (3, RuntimeError("broken"))):
+        with pytest.raises(type(error), match=str(error)):
+            score_matrix(Limited(most, error), *prepared, precision="float32")

@@ -146,6 +146,20 @@ def _known(p50: float, factor: int) -> float | None:
     return factor * p50 if p50 < 0.1 else None
 
 
+def load(system: str, one: float, batched: float | None, highest: float | None) -> Record:
+    """Return the load record of a system: queries a second, None where there is a reason."""
+
+    def rate(value: float | None, reason: str) -> dict[str, Any]:
+        return {"rate": value, "reason": None if value else reason}
+
+    values = {
+        **{"gallery": IMAGES, "limit_s": 0.1, "max_batch": 16},
+        "closed": {"one": rate(one, ""), "batched": rate(batched, "A batch takes too long.")},
+        "open": rate(highest, "One query alone takes 319 ms."),
+    }
+    return record("load", system, values)
+
+
 def whole_section() -> list[Record]:
     """Return all records of table 2 with a clear order of the systems."""
     good = {"ridge_floor": 2, "dual_stream": 12, "cookie": 26, "single_stream": 27, "two_stage": 28}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from bench.estimate import COST_SECONDS, CostModel, estimates
-from bench.records import EVERY_SYSTEM, Cell, Kind
+from bench.estimate import COST_SECONDS, CostModel, _estimate, estimates
+from bench.records import EVERY_SYSTEM, Cell, Kind, read, write_text
 from bench.runner import Runner, RunOptions
 from bench.sharing_points import DEPTHS
 from bench.workshop import Setup, Workshop
+from tests.bench.hand_made import uniform
 
 RATE = 1e9
 SYSTEM = {
@@ -86,6 +88,44 @@ def test_fewer_images_and_a_smaller_gallery_take_less(
 
 def test_a_model_of_real_size_does_not_depend_on_the_data(model: CostModel) -> None:
     assert model.seconds(cell("cost"), []) == COST_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("sampled", "given", "expected"),
+    [
+        (True, 150.0, 200.0),
+        (True, 100.0, 150.0),
+        (True, 300.0, 350.0),
+        (False, 150.0, 200.0),
+        (False, 300.0, 200.0),
+    ],
+)
+def test_a_recorded_time_follows_the_time_that_is_given(
+    sampled: bool, given: float, expected: float, model: CostModel
+) -> None:
+    """200 s were recorded with 150 s for the scores."""
+    assert found(model, sampled, given) == expected
+
+
+def test_the_time_for_scores_bounds_what_is_recorded(model: CostModel) -> None:
+    assert found(model, False, 10.0) == pytest.approx(model._encoding() + 10.0)
+    assert found(model, True, 1e-6) == pytest.approx(50.0)
+
+
+def found(model: CostModel, sampled: bool, given: float) -> float:
+    """Return the estimate of an accuracy cell by its record; it is no finished one of ours."""
+    model.runner.options = RunOptions(accuracy_seconds=given)
+    stored = dataclasses.replace(
+        uniform("single_stream", 3, sampled=sampled, protocol={"limit": None, "seconds": 150.0}),
+        seconds=200.0,
+    )
+    path = model.runner.store.path(stored.cell)
+    write_text(path, stored.to_json())
+    before = read(path)
+    one = _estimate(model.runner, model, stored.cell, [stored.cell])
+    assert (one.finished, one.source) == (False, "as recorded")
+    assert one.seconds == model.as_before(before)
+    return one.seconds
 
 
 def test_nothing_is_finished_in_an_empty_folder(model: CostModel) -> None:

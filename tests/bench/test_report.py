@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import Ledger, Record, RecordStore
+from bench.failures import FailureStore
+from bench.records import Cell, Ledger, Record, RecordStore
 from bench.report import render_all
 from bench.tables import tables
 from cookie.errors import DataError
@@ -158,6 +159,37 @@ def test_the_page_names_its_provenance(tmp_path: Path) -> None:
         "a test bed",
     ):
         assert fact in page, fact
+
+
+def test_what_failed_is_a_footnote_and_a_remark(tmp_path: Path) -> None:
+    records = [r for r in whole_section() if r.cell != Cell("efficiency", "cookie", 0)]
+    results = stored(tmp_path / "results", records)
+    store = FailureStore(results, "scenes", records[0].section)
+    store.write(Cell("efficiency", "cookie", 0), "Too little memory.")
+    done = run_report(results)
+    assert done.returncode == 0, done.stderr
+    page = (results / "scenes" / "table_2.md").read_text()
+    assert "] Could not be run: Too little memory." in page
+    assert "- 'efficiency cookie seed 0' could not be run: Too little memory." in page
+    assert "Too little memory" in (results / "index.html").read_text()
+    store.clear(Cell("efficiency", "cookie", 0))
+    render_all(results)
+    assert "Too little memory" not in (results / "scenes" / "table_2.md").read_text()
+
+
+def test_timings_beside_other_processes_are_counted(tmp_path: Path) -> None:
+    def busy(made: Record, before: int, after: int) -> Record:
+        states = {"before": {"gpu_processes": before}, "after": {"gpu_processes": after}}
+        return dataclasses.replace(made, environment={**made.environment, **states})
+
+    crowds = {"efficiency": (1, 1), "latency": (1, 2), "train": (3, 3)}
+    records = [busy(r, *crowds.get(r.cell.kind, (0, 1))) for r in whole_section()]
+    results = stored(tmp_path / "results", records)
+    page = render_all(results)[1].path.read_text()
+    told = "- Timings taken while other processes were at work on the GPU and may be too long: 1."
+    assert told in page
+    alone = render_all(stored(tmp_path / "alone" / "results", whole_section()))[1]
+    assert "other processes" not in alone.path.read_text()
 
 
 def test_contamination_is_stated_where_it_holds(tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ def command(
         (Options(table="2", limit=1), "--limit"),
         (Options(table="2", accuracy_seconds=0), "--accuracy-seconds"),
         (Options(table="2", accuracy_seconds=float("nan")), "--accuracy-seconds"),
+        (Options(all=True, budget_minutes=0), "--budget-minutes needs a positive number"),
+        (Options(all=True, budget_minutes=-3), "--budget-minutes needs a positive number"),
+        (Options(all=True, budget_minutes=float("nan")), "--budget-minutes needs a positive"),
+        (Options(all=True, budget_minutes=float("inf")), "--budget-minutes needs a positive"),
+        (Options(all=True, budget_minutes=5, force=True), "give one of them"),
     ],
 )
 def test_wrong_options_are_one_sentence(options: Options, message: str) -> None:
@@ -94,6 +99,7 @@ def test_all_tables_share_their_cells() -> None:
         (["--table", "22"], "did you mean '2'?"),
         (["--table", "2", "--dataset", "scene"], "did you mean 'scenes'?"),
         (["--table", "2", "--device", "gpu"], "Unknown device 'gpu'"),
+        (["--all", "--budget-minutes", "0"], "--budget-minutes needs a positive number"),
     ],
 )
 def test_errors_of_the_command(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -145,3 +151,29 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert outcome["ran"] == 0
     assert outcome["reports"][0]["table"] == "2"
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_of_limited_time_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    """A rehearsal, a run that leaves something out, and the same command once more."""
+    results, home = tmp_path / "results", tmp_path / "home"
+    asked = ["--table", "1", "--preset", "smoke", "--limit", "12", "--device", "cpu"]
+    asked += ["--results-dir", str(results)]
+    rehearsal = command(*asked, "--budget-minutes", "0.001", "--dry-run", "--json", home=home)
+    assert rehearsal.returncode == 0, rehearsal.stderr
+    rows = json.loads(rehearsal.stdout)
+    states = {row["cell"]: row["state"] for row in rows}
+    assert set(states.values()) == {"left out", "runs"} or set(states.values()) == {"left out"}
+    assert rows[0]["cell"] == "accuracy ridge_floor seed 0"
+    assert not results.exists()
+
+    first = command(*asked, "--budget-minutes", "0.001", home=home)
+    assert first.returncode == 0, first.stderr
+    assert "cells are left out; " in first.stdout
+    assert f"go on with: python -m bench.reproduce {' '.join(asked)}" in first.stdout
+
+    second = command(*asked, "--budget-minutes", "60", "--json", home=home)
+    assert second.returncode == 0, second.stderr
+    assert "nothing is left out" in second.stderr
+    outcome = json.loads(second.stdout)
+    assert (outcome["ran"], outcome["failed"], outcome["left_out"]) == (len(rows), {}, [])
+    assert len(list(results.rglob("*.json"))) == len(rows)

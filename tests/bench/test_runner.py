@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench import runner as module
+from bench.environment import MachineState
+from bench.failures import read_failures
+from bench.outcome import Outcome
 from bench.records import EVERY_SYSTEM, Cell, read_all
 from bench.runner import Runner, RunOptions
 from bench.workshop import Setup, Workshop
+from cookie.errors import UserError
 from cookie.files import write_json
+from cookie.shortage import tell_halved
 from cookie.training.trainer import BEST
 
 CELLS = [
@@ -26,10 +32,11 @@ CELLS = [
 class Workers:
     """Stands in for the cells' work: notes what was run, and fails where told."""
 
-    def __init__(self, fails_at: str | None = None) -> None:
+    def __init__(self, fails_at: str | None = None, error: BaseException | None = None) -> None:
         self.ran: list[str] = []
-        self.fails_at = fails_at
+        self.fails_at, self.error = fails_at, error or KeyboardInterrupt()
         self.weights = 0
+        self.outcome = Outcome(0, {})
 
     def runners(self) -> Mapping[str, Any]:
         """Return a stand-in for every kind."""
@@ -42,7 +49,7 @@ class Workers:
             workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
         ) -> tuple[dict[str, Any], dict[str, Any]]:
             if kind == self.fails_at:
-                raise KeyboardInterrupt
+                raise self.error
             self.ran.append(kind)
             if kind == "train":
                 self.weights += 1
@@ -68,7 +75,8 @@ def run(
     workers.ran.clear()
     limit = options.pop("limit", None)
     workshop = Workshop(Setup("scenes", "smoke", "cpu", limit=limit))
-    Runner(workshop, folder / "results", RunOptions(**options)).run(CELLS)
+    runner = Runner(workshop, folder / "results", RunOptions(**options))
+    workers.outcome = runner.run(CELLS)
     return workers.ran
 
 
@@ -154,3 +162,119 @@ def test_a_record_holds_what_is_needed_to_read_it(
         assert made.hardware["slug"] == made.section.hardware
         assert {"packages", "threads", "commit", "before", "after"} <= set(made.environment)
         assert made.created.endswith("+00:00")
+
+
+def reasons(folder: Path) -> dict[str, str]:
+    found = read_failures(folder / "results" / "scenes")
+    return {failure.cell.kind: failure.reason for failure in found}
+
+
+ONE_CELL = [
+    (UserError("The gallery is broken: mend it."), "The gallery is broken: mend it."),
+    (MemoryError("too little"), "It did not fit into the memory (too little)."),
+    (torch.OutOfMemoryError("CUDA out of memory. Tried"), "(CUDA out of memory)."),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "can't allocate memory)."),
+]
+
+
+@pytest.mark.parametrize(("error", "reason"), ONE_CELL)
+def test_a_cell_that_fails_does_not_lose_the_others(
+    error: Exception,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workers = Workers("efficiency", error)
+    assert run(tmp_path, workers, monkeypatch) == ["train", "accuracy", "latency"]
+    assert workers.outcome.ran == 3
+    (kept,) = workers.outcome.failed.values()
+    assert kept.endswith(reason)
+    assert reasons(tmp_path) == {"efficiency": kept}
+    assert f"failed: efficiency cookie seed 0: {kept}" in capsys.readouterr().err
+
+    again = Workers()
+    assert run(tmp_path, again, monkeypatch) == ["efficiency"], "a failure is not finished"
+    assert reasons(tmp_path) == {}
+
+
+def test_a_failure_does_not_take_the_place_of_an_earlier_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, Workers(), monkeypatch)
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")}
+    run(tmp_path, Workers("accuracy", MemoryError()), monkeypatch, accuracy_seconds=1.0, force=True)
+    accuracy = [path for path in before if "accuracy" in path.name]
+    assert {path: path.read_bytes() for path in accuracy} == {p: before[p] for p in accuracy}
+
+
+def test_what_needs_a_failed_training_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Cell("accuracy", "ridge_floor", 0)
+    monkeypatch.setattr("tests.bench.test_runner.CELLS", [*CELLS, other])
+    workers = Workers("train", UserError("The encoder is not installed."))
+    assert run(tmp_path, workers, monkeypatch) == ["accuracy"], "the floor needs no training"
+    needs = "It needs 'train cookie seed 0', which has no result."
+    assert workers.outcome.failed == {
+        CELLS[0]: "The encoder is not installed.",
+        **dict.fromkeys(CELLS[1:4], needs),
+    }
+
+
+def test_where_no_cell_can_be_run_the_first_reason_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"^The encoder is not installed\.$"):
+        run(tmp_path, Workers("train", UserError("The encoder is not installed.")), monkeypatch)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("wrong")])
+def test_an_error_of_the_program_ends_the_run(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        run(tmp_path, Workers("accuracy", error), monkeypatch)
+    assert reasons(tmp_path) == {}
+
+
+def test_an_unknown_preset_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Unknown preset"):
+        Workshop(Setup("scenes", "tinny", "cpu"))
+    with pytest.raises(UserError, match="did you mean 'scenes'"):
+        Runner(Workshop(Setup("scene", "smoke", "cpu")), tmp_path, RunOptions())
+
+
+def test_halved_batches_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Workers()
+    runners = dict(workers.runners())
+
+    def halving(*arguments: Any) -> Any:  # noqa: ANN401
+        tell_halved(64, "pairs")
+        return runners["efficiency"](*arguments)
+
+    monkeypatch.setattr(workers, "runners", lambda: {**runners, "efficiency": halving})
+    run(tmp_path, workers, monkeypatch)
+    told = {
+        made.cell.kind: made.environment.get("shortages")
+        for made in read_all(tmp_path / "results" / "scenes")
+    }
+    line = "out of memory with 64 pairs at a time: going on with 32"
+    assert told == {"train": None, "accuracy": None, "efficiency": [line], "latency": None}
+
+
+@pytest.mark.parametrize(("processes", "told"), [(None, False), (1, False), (2, True)])
+def test_a_foreign_process_on_the_gpu_is_told_of_with_the_timings(
+    processes: int | None,
+    told: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = MachineState(None, 1, None, gpu_processes=processes)
+    monkeypatch.setattr(module, "machine_state", lambda _: state)
+    run(tmp_path, Workers(), monkeypatch)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "other processes" in line]
+    assert len(lines) == (2 if told else 0)
+    if told:
+        assert lines[0].startswith("efficiency cookie seed 0 was timed while other processes")

@@ -104,6 +104,24 @@ def test_a_pair_scorer_has_pairs_too(workshop: Workshop) -> None:
     assert 0 < share < 1
 
 
+def test_a_batch_that_does_not_fit_is_halved_and_so_is_its_work(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(workshop, "open_clip")[0]["work"]["image"]
+    encode = SmallDual.encode_images
+    most = cost.BATCHES["cpu"].images // 2
+
+    def limited(self: SmallDual, images: ImageBatch) -> Tensor:
+        if len(images) > most:
+            raise MemoryError
+        return encode(self, images)
+
+    monkeypatch.setattr(SmallDual, "encode_images", limited)
+    found = run(workshop, "open_clip")[0]["work"]["image"]
+    assert found["batch_size"] == most
+    assert found["flops"] == whole["flops"]
+
+
 def test_shares_follow_from_rates(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     peaks = SimpleNamespace(matmul_flops={"float32": 1e9})
     monkeypatch.setattr(cost, "measure_peaks", lambda _: peaks)

@@ -196,6 +196,19 @@ def test_no_larger_batch_is_tried_once_a_call_is_slow() -> None:
     assert curve.best is not None
 
 
+def test_rising_batches_end_with_the_half_that_fits() -> None:
+    effort = GrowthEffort(call_s=10.0, repetitions=2, stretch_s=0.0)
+
+    def prepare(batch: Any) -> Any:  # noqa: ANN401 -- a call
+        if len(batch) > 40:
+            raise MemoryError
+        return lambda: None
+
+    curve = rising_batches(prepare, Queries(CORPUS), effort, torch.device("cpu"))
+    sizes = [(point.batch_size, bool(point.seconds)) for point in curve.points]
+    assert sizes == [(1, True), (8, True), (64, False), (32, True)]
+
+
 def test_efforts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COOKIE_BENCH", raising=False)
     assert growth_effort_of("smoke").rounds_s < growth_effort_of("tiny").rounds_s < 600

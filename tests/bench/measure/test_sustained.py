@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.measure.load import LoadResult
+from bench.measure.load import LoadResult, closed_loop
 from bench.measure.sustained import highest_rate, keeps
 from tests.bench.measure.test_load import Server, poisson_arrivals, waits_by_lindley
 
@@ -57,7 +57,28 @@ def test_a_server_too_slow_to_sample_is_said_so_without_probing() -> None:
     server = Server(10.0)
     got = highest_rate(server, limit_s=60.0, duration_s=100.0, clock=server.clock)
     assert (got.rate, got.probes) == (None, ())
-    assert got.reason == "too slow for a p99: 0.1 answers a second at most"
+    assert got.reason == (
+        "too slow for a p99: 0.1 answers a second at most, and rates are tried from 4.59 on"
+    )
+
+
+def test_no_probe_begins_once_the_time_for_them_is_spent() -> None:
+    server = Server(0.01)
+    whole = highest_rate(server, limit_s=0.05, clock=server.clock)
+    spent = sum(probe.seconds for probe in whole.probes[:2])
+    server = Server(0.01)
+    got = highest_rate(server, limit_s=0.05, search_s=spent, clock=server.clock)
+    assert [p.offered_rate for p in got.probes] == [p.offered_rate for p in whole.probes[:2]]
+    assert got.rate == max(p.offered_rate for p in got.probes if keeps(p, 0.99, 0.05))
+
+
+def test_a_closed_loop_that_was_run_before_is_not_run_again() -> None:
+    server = Server(0.01)
+    busy = closed_loop(server, requests=100, clock=server.clock)
+    server.batches.clear()
+    got = highest_rate(server, limit_s=0.05, busy=busy, clock=server.clock)
+    assert got.capacity == busy.served_rate
+    assert len(server.batches) == sum(len(probe.latencies) + 1 for probe in got.probes)
 
 
 def test_too_few_requests_for_the_percentile_are_refused() -> None:

@@ -10,6 +10,7 @@ import torch
 
 from bench.measure.throughput import ThroughputCurve, ThroughputPoint, measure_throughput
 from bench.measure.timer import Timer
+from cookie.shortage import shortages
 from tests.bench.measure.fakes import FakeTime, LazyDevice
 
 
@@ -57,18 +58,35 @@ def test_a_call_longer_than_a_stretch_is_made_once() -> None:
     assert (got.points[0].calls, got.points[0].seconds) == (1, pytest.approx((60.0, 60.0)))
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
-def test_out_of_memory_ends_the_curve_with_a_reason(error: type[Exception]) -> None:
+SHORTAGES = [
+    torch.OutOfMemoryError("CUDA out of memory."),
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+]
+
+
+def limited(
+    sizes: list[int], most: int, error: Exception
+) -> tuple[ThroughputCurve, list[int], list[str]]:
+    """Measure ``sizes`` where no more than ``most`` items fit: curve, sizes tried, lines told."""
     time, asked = FakeTime(), list[int]()
 
     def prepare(size: int) -> Callable[[], None]:
         asked.append(size)
-        if size >= 4:
-            raise error
-        return time.work(0.1)
 
-    timer = Timer(lambda: None, time.nanoseconds)
-    got = measure_throughput(prepare, [1, 2, 4, 8], timer=timer)
+        def fail() -> None:
+            raise error
+
+        return fail if size > most else time.work(0.1)
+
+    with shortages() as told:
+        curve = measure_throughput(prepare, sizes, timer=Timer(lambda: None, time.nanoseconds))
+    return curve, asked, told
+
+
+@pytest.mark.parametrize("error", SHORTAGES)
+def test_out_of_memory_ends_the_curve_with_a_reason(error: Exception) -> None:
+    got, asked, _ = limited([1, 2, 4, 8], 3, error)
     assert asked == [1, 2, 4]
     assert [point.reason for point in got.points] == [
         None,
@@ -80,11 +98,34 @@ def test_out_of_memory_ends_the_curve_with_a_reason(error: type[Exception]) -> N
     assert got.best is got.points[1]
 
 
-def test_other_errors_are_not_swallowed() -> None:
-    def prepare(size: int) -> Callable[[], None]:
-        raise LookupError("broken")
+@pytest.mark.parametrize("error", SHORTAGES)
+def test_a_batch_that_does_not_fit_is_halved_down_to_what_was_measured(error: Exception) -> None:
+    got, asked, told = limited([1, 8, 64, 256], 20, error)
+    assert asked == [1, 8, 64, 32, 16]
+    measured = [(point.batch_size, bool(point.seconds)) for point in got.points]
+    assert measured == [(1, True), (8, True), (64, False), (32, False), (16, True), (256, False)]
+    assert got.best is not None
+    assert got.best.batch_size == 16
+    assert got.points[3].reason == "out of memory at batch size 32"
+    assert got.points[5].reason == "out of memory at batch size 64"
+    assert told[0] == "out of memory with 64 items at a time: going on with 32"
+    assert len(told) == 2
 
-    with pytest.raises(LookupError, match="broken"):
+
+def test_where_nothing_fits_every_point_has_its_reason() -> None:
+    got, asked, _ = limited([4, 8], 0, MemoryError())
+    assert asked == [4, 2, 1]
+    assert got.best is None
+    assert all(point.reason for point in got.points)
+    assert [point.batch_size for point in got.points] == [4, 2, 1, 8]
+
+
+@pytest.mark.parametrize("error", [LookupError("broken"), RuntimeError("broken")])
+def test_other_errors_are_not_swallowed(error: Exception) -> None:
+    def prepare(size: int) -> Callable[[], None]:
+        raise error
+
+    with pytest.raises(type(error), match="broken"):
         measure_throughput(prepare, [1])
 
 

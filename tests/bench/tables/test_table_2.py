@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from bench.failures import Failure
 from bench.layout import Marked, Missing
-from bench.records import EVERY_SYSTEM, Cell, Record
+from bench.records import EVERY_SYSTEM, Cell, Kind, Record, Section
 from bench.sections import views
 from bench.tables import Block, tables
 from bench.tables.table_2 import tie_bounds
-from tests.bench.hand_made import efficiency, latency, train, uniform, whole_section
+from tests.bench.hand_made import efficiency, latency, load, train, uniform, whole_section
 
 
 def block(*records: Record) -> Block:
@@ -101,12 +102,87 @@ def test_latency_alone_is_shown() -> None:
     assert "Not measured in this section yet." in text
 
 
+def under_load(*records: Record) -> dict[str, Any]:
+    keys = ("closed_one", "closed_batched", "highest_rate")
+    rows = by_system(block(*whole_section(), *records))
+    return {name: [row[key] for key in keys] for name, row in rows.items()}
+
+
+def test_load_is_shown_with_its_reasons() -> None:
+    loads = load("cookie", 180.0, 700.0, 640.0), load("single_stream", 3.1, None, None)
+    rows = under_load(*loads)
+    assert rows["COOKIE"] == [180.0, 700.0, 640.0]
+    batched, highest = Missing("A batch takes too long."), Missing("One query alone takes 319 ms.")
+    assert rows["single-stream"] == [3.1, batched, highest]
+    text = block(*whole_section(), *loads).markdown
+    assert "#### Under load" in text
+    assert "highest rate at p99 ≤ 100 ms" in text
+    assert "One query alone takes 319 ms." in text
+
+
+def test_sections_from_before_the_load_cells_are_rendered_with_the_reason() -> None:
+    rows = under_load()
+    assert rows["COOKIE"] == 3 * [Missing("Not measured under load in this section yet.")]
+    assert "answers no queries" in rows["ridge floor"][0].reason
+    printed = block().markdown.partition("#### Under load")[2].partition("####")[0]
+    assert "ridge floor" not in printed
+    assert printed.count("n/a") == 3 * 4
+
+
+def failed(kind: Kind, system: str, reason: str) -> Failure:
+    return Failure(Cell(kind, system, 0), uniform("cookie", 3).section, reason)
+
+
+def test_a_failed_cell_is_na_with_its_reason_and_the_others_stand() -> None:
+    records = [r for r in whole_section() if r.cell != Cell("efficiency", "cookie", 0)]
+    failures = [failed("efficiency", "cookie", "Too little memory.")]
+    failures += [failed("load", "cookie", "Too slow."), failed("accuracy", "cookie", "Not shown.")]
+    (view,) = views(records, failures)
+    laid_out = tables["2"].block(view)
+    row = by_system(laid_out)["COOKIE"]
+    assert row["evaluation_s"] == Missing("Could not be run: Too little memory.")
+    assert row["highest_rate"] == Missing("Could not be run: Too slow.")
+    assert isinstance(row["rsum"], float), "a record is shown, whatever failed later"
+    assert "Could not be run: Too little memory." in laid_out.markdown
+    assert by_system(laid_out)["dual-stream"] == by_system(block())["dual-stream"]
+
+
+def test_a_system_of_which_everything_failed_keeps_its_row() -> None:
+    records = [r for r in whole_section() if r.cell.system not in ("cookie", EVERY_SYSTEM)]
+    reasons: dict[Kind, str] = {"accuracy": "One.", "efficiency": "Two."}
+    failures = [failed(kind, "cookie", reason) for kind, reason in reasons.items()]
+    failures.append(failed("latency", EVERY_SYSTEM, "Three."))
+    (view,) = views(records, failures)
+    row = by_system(tables["2"].block(view))["COOKIE"]
+    keys = ("rsum", "parameters", "p50_s")
+    shown = [row[key].reason for key in keys]
+    assert shown == [f"Could not be run: {word}." for word in ("One", "Two", "Three")]
+    text = tables["1"].block(view).markdown
+    assert text.count("| COOKIE  ") == 1
+    assert "Could not be run: One." in text
+
+
+def test_failures_of_other_sections_are_not_shown() -> None:
+    other = Failure(Cell("load", "cookie", 0), Section("tiny", "scratch", "elsewhere"), "No.")
+    (view,) = views(whole_section(), [other])
+    assert view.failures == ()
+
+
+def test_a_load_for_other_bounds_is_not_put_under_these_headings() -> None:
+    other = load("cookie", 180.0, 700.0, 640.0)
+    other.values["limit_s"] = 0.05  # type: ignore[index]
+    assert "other bounds" in under_load(other)["COOKIE"][0].reason
+
+
 def test_cells() -> None:
     cells = tables["2"].cells((3, 4), False)
     assert Cell("train", "single_stream", 4) in cells
     assert Cell("efficiency", "cookie", 3) in cells
     assert Cell("efficiency", "cookie", 4) not in cells
-    assert cells[-1] == Cell("latency", EVERY_SYSTEM, 3)
+    assert Cell("latency", EVERY_SYSTEM, 3) in cells
+    loaded = [cell for cell in cells if cell.kind == "load"]
+    names = ("dual_stream", "cookie", "single_stream", "two_stage")
+    assert loaded == cells[-4:] == [Cell("load", name, 3) for name in names]
     assert not [cell for cell in cells if cell.system == "dual_stream_triplet"]
     more = {cell for cell in tables["2"].cells((3, 4), True) if "triplet" in cell.system}
     assert {cell.kind for cell in more} == {"train", "accuracy"}
