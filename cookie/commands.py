@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,38 +28,44 @@ from cookie.photos import PhotoCorpus
 from cookie.retrieval import RetrievalMetrics, evaluate
 from cookie.retrieval.search import build_index, indexes
 from cookie.runs import Run, load_run, newest_run
+from cookie.training.distributed import ALONE, Processes
+from cookie.training.group import local_device, process_group
 
 if TYPE_CHECKING:
     from cookie.options import Encode, Evaluate, Search
 
 
 def run_evaluate(options: Evaluate) -> None:
-    """Print Recall@K of a trained run on a split."""
-    run = _open(options.run, options.device)
-    name = options.dataset or run.setup["dataset"]
-    dataset = load_dataset(name, options.data_root, run.setup["preset"])
-    dataset.split(options.split)
-    corpus = _corpus(run, dataset, options.split)
-    found = encode_corpus(run.model, corpus, progress=True)
-    metrics = evaluate(found.images, found.captions, corpus.caption_image)
-    if options.json:
-        facts = {"run": str(run.folder), "dataset": dataset.name, "split": options.split}
-        print(json.dumps(facts | {"dataset_sha256": dataset.sha256} | metrics.to_dict()))
-        return
-    print(f"{run.folder} on {dataset.name} {options.split}:")
-    print(_table(metrics))
+    """Print Recall@K of a trained run on a split; several processes share the work."""
+    device = local_device(resolve_device(options.device))
+    with process_group(device) as processes:
+        run = _open(options.run, device)
+        name = options.dataset or run.setup["dataset"]
+        dataset = load_dataset(name, options.data_root, run.setup["preset"])
+        corpus = _corpus(run, dataset, options.split, processes)
+        found = encode_corpus(run.model, corpus, progress=True, processes=processes)
+        metrics = evaluate(*found, corpus.caption_image, processes=processes)
+        if processes.main:
+            _report_evaluation(options, run, dataset, metrics)
 
 
 def run_encode(options: Encode) -> None:
-    """Write the embeddings of a folder of photographs, or of a data set's split."""
-    run = _open(options.run, options.device)
-    if options.source.is_dir():
-        embeddings, facts = _encode_folder(run, options.source)
-    else:
-        embeddings, facts = _encode_split(run, str(options.source), options)
-    digest = save_embeddings(options.output, embeddings, facts)
-    print(f"{len(embeddings.images)} images and {len(embeddings.captions)} captions encoded.")
-    print(f"{options.output} (sha256 {digest[:12]})")
+    """Write the embeddings of a folder of photographs, or of a data set's split.
+
+    Several processes share the work; one writes.
+    """
+    device = local_device(resolve_device(options.device))
+    with process_group(device) as processes:
+        run = _open(options.run, device)
+        if options.source.is_dir():
+            embeddings, facts = _encode_folder(run, options.source, processes)
+        else:
+            embeddings, facts = _encode_split(run, str(options.source), options, processes)
+        if not processes.main:
+            return
+        digest = save_embeddings(options.output, embeddings, facts)
+        print(f"{len(embeddings.images)} images and {len(embeddings.captions)} captions encoded.")
+        print(f"{options.output} (sha256 {digest[:12]})")
 
 
 def run_search(options: Search) -> None:
@@ -84,14 +91,27 @@ def run_search(options: Search) -> None:
         print(f"{rank:>3}  {hit['score']:.4f}  {hit['image']}")
 
 
-def _open(folder: Path | None, device: str) -> Run:
-    return load_run(newest_run() if folder is None else folder, resolve_device(device))
+def _report_evaluation(
+    options: Evaluate, run: Run, dataset: RetrievalDataset, metrics: RetrievalMetrics
+) -> None:
+    if options.json:
+        facts = {"run": str(run.folder), "dataset": dataset.name, "split": options.split}
+        print(json.dumps(facts | {"dataset_sha256": dataset.sha256} | metrics.to_dict()))
+        return
+    print(f"{run.folder} on {dataset.name} {options.split}:")
+    print(_table(metrics))
 
 
-def _corpus(run: Run, dataset: RetrievalDataset, split: str) -> Corpus:
+def _open(folder: Path | None, device: torch.device) -> Run:
+    return load_run(newest_run() if folder is None else folder, device)
+
+
+def _corpus(run: Run, dataset: RetrievalDataset, split: str, processes: Processes) -> Corpus:
+    """Return a split's corpus; what is kept on disk of it, the first process makes."""
     device = next(run.model.parameters()).device
     only = dataclasses.replace(dataset, splits={split: dataset.split(split)})
-    return build_corpora(only, run.config, run.tokenizer, device=device)[split]
+    with processes.main_first():
+        return build_corpora(only, run.config, run.tokenizer, device=device)[split]
 
 
 def _table(metrics: RetrievalMetrics) -> str:
@@ -103,11 +123,14 @@ def _table(metrics: RetrievalMetrics) -> str:
     return "\n".join([*lines, f"RSUM {metrics.rsum:.1f}"])
 
 
-def _encode_folder(run: Run, folder: Path) -> tuple[Embeddings, dict[str, Any]]:
+def _encode_folder(
+    run: Run, folder: Path, processes: Processes = ALONE
+) -> tuple[Embeddings, dict[str, Any]]:
     device = next(run.model.parameters()).device
     corpus = PhotoCorpus(folder, run.config.vision.image_size, device)
-    images = encode_images(run.model, corpus, 32, progress=True)
-    whole = np.setdiff1d(np.arange(corpus.image_count), corpus.broken)
+    images = encode_images(run.model, corpus, 32, progress=True, processes=processes)
+    broken = list(itertools.chain(*processes.collect(corpus.broken)))
+    whole = np.setdiff1d(np.arange(corpus.image_count), broken)
     if not len(whole):
         raise UserError(f"None of the images in '{folder}' can be read: name another folder.")
     embeddings = Embeddings(images[torch.from_numpy(whole)], images.new_empty(0, images.shape[1]))
@@ -115,10 +138,13 @@ def _encode_folder(run: Run, folder: Path) -> tuple[Embeddings, dict[str, Any]]:
     return embeddings, facts | _origin(run)
 
 
-def _encode_split(run: Run, name: str, options: Encode) -> tuple[Embeddings, dict[str, Any]]:
+def _encode_split(
+    run: Run, name: str, options: Encode, processes: Processes
+) -> tuple[Embeddings, dict[str, Any]]:
     dataset = load_dataset(name, options.data_root, run.setup["preset"])
     split = dataset.split(options.split)
-    embeddings = encode_corpus(run.model, _corpus(run, dataset, options.split), progress=True)
+    corpus = _corpus(run, dataset, options.split, processes)
+    embeddings = encode_corpus(run.model, corpus, progress=True, processes=processes)
     facts = {"dataset": name, "split": options.split, "dataset_sha256": dataset.sha256}
     return embeddings, facts | {"names": list(split.image_names)} | _origin(run)
 
@@ -130,10 +156,10 @@ def _origin(run: Run) -> dict[str, Any]:
 def _gallery(options: Search) -> tuple[Embeddings, dict[str, Any], Run]:
     """Return the gallery's embeddings, its facts, and the run that made them."""
     if options.gallery.is_dir():
-        run = _open(options.run, options.device)
+        run = _open(options.run, resolve_device(options.device))
         return *_encode_folder(run, options.gallery), run
     embeddings, facts = load_embeddings(options.gallery)
-    run = _open(options.run or Path(facts["run"]), options.device)
+    run = _open(options.run or Path(facts["run"]), resolve_device(options.device))
     if facts["weights_sha256"] != run.digest:
         raise UserError(
             f"'{options.gallery}' was encoded with other weights than those in '{run.folder}': "

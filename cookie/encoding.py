@@ -1,10 +1,16 @@
-"""Embeddings of a whole corpus, and the file they are kept in."""
+"""Embeddings of a whole corpus, and the file they are kept in.
+
+Several processes share a corpus out in runs of the batches that one process would make, so that
+every batch is computed as it would be by one, to the last bit where each process has as many
+threads and the same device. Every process gets all embeddings: 4 D bytes a row, that many times
+on a machine.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +24,7 @@ from tqdm import tqdm
 from cookie.errors import UserError
 from cookie.interfaces import Corpus, DualEncoder, IndexArray
 from cookie.training.checkpoint import load_tensors, save_tensors
+from cookie.training.distributed import ALONE, Processes
 
 BATCH_SIZE = 128
 
@@ -35,7 +42,12 @@ class Embeddings(NamedTuple):
 
 
 def encode_corpus(
-    encoder: DualEncoder, corpus: Corpus, batch_size: int = BATCH_SIZE, *, progress: bool = False
+    encoder: DualEncoder,
+    corpus: Corpus,
+    batch_size: int = BATCH_SIZE,
+    *,
+    progress: bool = False,
+    processes: Processes = ALONE,
 ) -> Embeddings:
     """Return the embeddings of all images and captions, on the device that the encoder uses.
 
@@ -46,27 +58,44 @@ def encode_corpus(
         corpus: gives batches, not augmented.
         batch_size: images or captions at a time.
         progress: whether to show a bar.
+        processes: share out the batches; each has the same encoder and corpus, and returns all.
     """
     with _evaluating(encoder), torch.inference_mode():
         return Embeddings(
-            encode_images(encoder, corpus, batch_size, progress=progress),
-            encode_captions(encoder, corpus, batch_size, progress=progress),
+            *(
+                encode(encoder, corpus, batch_size, progress=progress, processes=processes)
+                for encode in (encode_images, encode_captions)
+            )
         )
 
 
 def encode_images(
-    encoder: DualEncoder, corpus: Corpus, batch_size: int = BATCH_SIZE, *, progress: bool = False
+    encoder: DualEncoder,
+    corpus: Corpus,
+    batch_size: int = BATCH_SIZE,
+    *,
+    progress: bool = False,
+    processes: Processes = ALONE,
 ) -> Tensor:
     """Return (N, D) for the images of ``corpus``; see :func:`encode_corpus`."""
     order = np.arange(corpus.image_count)
     with _evaluating(encoder), torch.inference_mode():
         return _encode(
-            lambda rows: encoder.encode_images(corpus.images(rows)), order, batch_size, progress
+            lambda rows: encoder.encode_images(corpus.images(rows)),
+            order,
+            batch_size,
+            processes,
+            progress=progress,
         )
 
 
 def encode_captions(
-    encoder: DualEncoder, corpus: Corpus, batch_size: int = BATCH_SIZE, *, progress: bool = False
+    encoder: DualEncoder,
+    corpus: Corpus,
+    batch_size: int = BATCH_SIZE,
+    *,
+    progress: bool = False,
+    processes: Processes = ALONE,
 ) -> Tensor:
     """Return (M, D) for the captions of ``corpus``; see :func:`encode_corpus`.
 
@@ -76,7 +105,11 @@ def encode_captions(
     order = np.array(sorted(range(len(words)), key=words.__getitem__), np.int64)
     with _evaluating(encoder), torch.inference_mode():
         return _encode(
-            lambda rows: encoder.encode_texts(corpus.texts(rows)), order, batch_size, progress
+            lambda rows: encoder.encode_texts(corpus.texts(rows)),
+            order,
+            batch_size,
+            processes,
+            progress=progress,
         )
 
 
@@ -113,20 +146,33 @@ def load_embeddings(path: Path) -> tuple[Embeddings, dict[str, Any]]:
 
 
 def _encode(
-    encode: Callable[[IndexArray], Tensor], order: IndexArray, batch_size: int, progress: bool
+    encode: Callable[[IndexArray], Tensor],
+    order: IndexArray,
+    batch_size: int,
+    processes: Processes,
+    *,
+    progress: bool,
 ) -> Tensor:
     """Return the rows that ``encode`` gives for ``order``, batch by batch, put back in order."""
-    parts: list[Tensor] = []
-    with tqdm(total=len(order), unit="row", disable=not progress, leave=False) as bar:
-        for start in range(0, len(order), batch_size):
-            parts.append(encode(order[start : start + batch_size]))
-            bar.update(len(parts[-1]))
-    if not parts:
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    if not batches:
         return torch.empty(0, 0)
-    encoded = torch.cat(parts).float()
+    runs = [batches[run.start : run.stop] for run in processes.runs(len(batches))]
+    hidden = not (progress and processes.main)
+    with tqdm(total=_rows(runs[processes.rank]), unit="row", disable=hidden, leave=False) as bar:
+        parts: list[Tensor] = []
+        for batch in runs[processes.rank]:
+            parts.append(encode(batch))
+            bar.update(len(batch))
+    own = torch.cat(parts).float() if parts else torch.empty(0, 0)
+    encoded = processes.assemble(own, [_rows(run) for run in runs])
     result = torch.empty_like(encoded)
     result[torch.from_numpy(order).to(encoded.device)] = encoded
     return result
+
+
+def _rows(batches: Sequence[IndexArray]) -> int:
+    return sum(map(len, batches))
 
 
 @contextmanager

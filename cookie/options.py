@@ -50,6 +50,12 @@ class Train:
 class Evaluate:
     """Print Recall@K of a trained run.
 
+    Several processes share the work and print what one would.
+
+    Examples:
+        python -m cookie evaluate --split val
+        torchrun --nproc-per-node 4 -m cookie evaluate --dataset flickr30k
+
     Attributes:
         run: folder of the run; default the one that finished last.
         split: train, val or test.
@@ -71,8 +77,11 @@ class Evaluate:
 class Encode:
     """Write embeddings to a file that 'search' takes as its gallery.
 
+    Several processes share the work and write what one would.
+
     Examples:
         python -m cookie encode ~/Pictures --output pictures.safetensors
+        torchrun --nproc-per-node 4 -m cookie encode flickr30k --output gallery.safetensors
 
     Attributes:
         source: a folder of photographs, or the name of a data set.

@@ -22,7 +22,7 @@ from cookie.interfaces import Corpus, DualEncoder
 from cookie.model import Cookie
 from cookie.retrieval import evaluate
 from cookie.runs import TOKENIZER, describe_run, runs_folder
-from cookie.training.distributed import local_device, process_group
+from cookie.training.group import local_device, process_group
 from cookie.training.identity import Stage
 from cookie.training.start import Start, read_start
 from cookie.training.trainer import TrainResult, train

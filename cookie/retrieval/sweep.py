@@ -22,6 +22,7 @@ from cookie.retrieval.products import (
 )
 from cookie.retrieval.ranking import best_of_rows, precision_at_r
 from cookie.retrieval.tally import Tally
+from cookie.training.distributed import ALONE, Processes
 
 
 class TileShape(NamedTuple):
@@ -69,20 +70,33 @@ class Sweep:
         caption_slack = rounding_slack(self.captions, _longest(self.images))
         return Tally(best, first, image_slack), Tally(self.own, self.image, caption_slack)
 
-    def run(self, tile: TileShape | None = None) -> tuple[QueryRanks, QueryRanks]:
-        """Score everything once and return the ranks of i2t and t2i."""
+    def run(
+        self, tile: TileShape | None = None, processes: Processes = ALONE
+    ) -> tuple[QueryRanks, QueryRanks]:
+        """Score everything once and return the ranks of i2t and t2i.
+
+        Each process scores strips of its own; their counts add up to what one would count, and
+        what is close to call every process settles exactly, so all return the same.
+        """
         threads = 1 if self.images.is_cuda else torch.get_num_threads()
         if tile is None:
             tile = GPU_TILE if self.images.is_cuda else CPU_TILE
-            share = -(-len(self.images) // threads)  # at least a strip for each thread
+            share = -(-len(self.images) // (threads * processes.world))  # a strip for each thread
             tile = TileShape(max(1, min(tile.images, share)), tile.captions)
-        strips = range(0, len(self.images), tile.images)
+        strips = range(0, len(self.images), tile.images)[processes.rank :: processes.world]
         with one_thread():
             if threads == 1:
                 self._add_strips(strips, self.t2i, tile)
             else:
                 self._add_in_threads([strips[i::threads] for i in range(threads)], tile)
+            self._share(processes)
             return self._image_ranks(), self._caption_ranks()
+
+    def _share(self, processes: Processes) -> None:
+        """Put together what the processes found; each image's negatives are with one of them."""
+        self.i2t.share(processes)
+        self.t2i.share(processes)
+        processes.most(self.rivals)
 
     def _add_in_threads(self, shares: list[range], tile: TileShape) -> None:
         """Give each thread strips of its own.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cookie.training.distributed import Processes
+
 
 class Tally:
     """Running counts of one direction: negatives above, level with, and level but earlier.
@@ -37,6 +39,11 @@ class Tally:
         self.above += other.above
         self.level += other.level
         self.earlier += other.earlier
+
+    def share(self, processes: Processes) -> None:
+        """Add up the counts of all processes' tallies of the same queries, in place."""
+        for counts in (self.above, self.level, self.earlier):
+            processes.total(counts)
 
     def certain(self, scores: Tensor, start: int, buffer: Tensor) -> tuple[Tensor, Tensor]:
         """Compare float32 products with the best positives, without counting them yet.

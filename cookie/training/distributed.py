@@ -1,18 +1,18 @@
-"""The processes that train together; one process is the ordinary case and costs nothing.
+"""The processes that work together; one process is the ordinary case and costs nothing.
 
 The trainer asks a :class:`Processes` which part of a batch is its own, has it put the parts'
-embeddings together, and hands it the gradients; models know nothing of it. Start several with
-``torchrun``, which sets the environment read here.
+embeddings together, and hands it the gradients; encoding and evaluation ask it for a run of
+batches and for sums. Models know nothing of it. How several come to be a group is in
+:mod:`cookie.training.group`.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
@@ -22,9 +22,7 @@ from torch import Tensor
 from cookie.errors import UserError
 from cookie.interfaces import IndexArray
 
-PATIENCE = datetime.timedelta(hours=12)
-"""Wait for the others: one process may decode a large data set or validate for hours, and
-``torchrun`` ends all of them at once when one dies."""
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,13 @@ class Processes:
                 f"A batch of {count} leaves some of {self.world} processes without a pair: "
                 "choose a larger train.batch_size or fewer processes."
             )
+        return [len(run) for run in self.runs(count)]
+
+    def runs(self, count: int) -> list[range]:
+        """Return which of ``count`` things each process has: neighbors, none if they are few."""
         each, more = divmod(count, self.world)
-        return [each + (rank < more) for rank in range(self.world)]
+        starts = [rank * each + min(rank, more) for rank in range(self.world + 1)]
+        return [range(*ends) for ends in itertools.pairwise(starts)]
 
     def share(self, indices: IndexArray) -> IndexArray:
         """Return this process's part of a step's ``indices``; the parts in order are the whole.
@@ -109,6 +112,46 @@ class Processes:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
+    def assemble(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Return the rows of all processes, one process after the other, on every process.
+
+        Each part is sent once and as it is; a process holds its own part and the whole.
+
+        Args:
+            own: (rows of this process, D); a process without rows may not know D.
+            sizes: rows of each process.
+        """
+        if self.world == 1:
+            return own
+        width = self.most(torch.tensor(own.shape[1], device=meeting_device()))
+        whole = torch.empty(sum(sizes), int(width), device=meeting_device())
+        for rank, part in enumerate(torch.split(whole, list(sizes))):
+            if rank == self.rank and len(part):
+                part.copy_(own)
+            if len(part):
+                _exchange(lambda: torch.distributed.broadcast(part, rank))  # noqa: B023 -- called now
+        return whole
+
+    def total(self, values: Tensor) -> Tensor:
+        """Put the sum of every process's ``values`` in their place, and return it."""
+        if self.world > 1:
+            _exchange(lambda: torch.distributed.all_reduce(values))
+        return values
+
+    def most(self, values: Tensor) -> Tensor:
+        """Put the largest of every process's ``values`` in their place, and return it."""
+        if self.world > 1:
+            operation = torch.distributed.ReduceOp.MAX
+            _exchange(lambda: torch.distributed.all_reduce(values, operation))
+        return values
+
+    def collect(self, value: _Value) -> list[_Value]:
+        """Return what each process gave as ``value``, any small object, by rank."""
+        found = [value] * self.world
+        if self.world > 1:
+            _exchange(lambda: torch.distributed.all_gather_object(found, value))
+        return found
+
     def from_main(self, value: float, device: torch.device) -> float:
         """Return what process 0 gave as ``value``."""
         if self.world == 1:
@@ -129,7 +172,22 @@ class Processes:
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.world > 1:
-            torch.distributed.barrier()
+            _exchange(torch.distributed.barrier)
+
+
+def _exchange(operation: Callable[[], Any]) -> None:
+    """Exchange something; a peer that is gone is said in a sentence."""
+    try:
+        operation()
+    except RuntimeError as error:
+        raise UserError(
+            "Another process has ended without a word, as one does that is killed for want of "
+            f"memory: start fewer, or see what the system says ({error})."
+        ) from None
+
+
+ALONE = Processes()
+"""One process by itself."""
 
 
 class _AllGather(torch.autograd.Function):
@@ -161,27 +219,8 @@ def current() -> Processes:
     return Processes()
 
 
-def local_device(device: torch.device) -> torch.device:
-    """Return the device of this process: with several on a machine, each has a GPU of its own."""
-    if str(device) != "cuda" or "LOCAL_RANK" not in os.environ:  # no GPU, or one by number
-        return device
-    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-
-
-@contextmanager
-def process_group(device: torch.device) -> Iterator[Processes]:
-    """Open the group that ``torchrun`` announced in the environment; close it at the end.
-
-    Without ``WORLD_SIZE``, or with 1, nothing is opened. CUDA devices talk over NCCL, others gloo.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Processes()
-        return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)  # where NCCL meets
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend, timeout=PATIENCE)
-    try:
-        yield current()
-    finally:
-        torch.distributed.destroy_process_group()
+def meeting_device() -> torch.device:
+    """Return where tensors have to be to be exchanged: NCCL wants them on this process's GPU."""
+    if torch.distributed.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,25 +29,42 @@ from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, TextBatch
 from cookie.model import Cookie
 from cookie.presets import preset
+from cookie.retrieval import evaluate
+from cookie.retrieval.products import one_thread
+from cookie.training.distributed import Processes
+from tests.cookie.training.peers import run_peers
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> PixelCorpus:
+def smoke_corpus(cache: Path) -> PixelCorpus:
     dataset, config = load_dataset("scenes", preset="smoke"), preset("smoke")
     return PixelCorpus(
         dataset.split("test"),
-        open_pixels(dataset, "test", config.vision.image_size, tmp_path_factory.mktemp("cache")),
+        open_pixels(dataset, "test", config.vision.image_size, cache),
         Tokenizer.from_captions(dataset.split("train").captions),
         max_tokens=config.text.max_tokens,
         augment=config.augment,
     )
 
 
-@pytest.fixture(scope="module")
-def encoder() -> Cookie:
+def smoke_encoder() -> Cookie:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Cookie(preset("smoke"), 2000)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def corpus(cache: Path) -> PixelCorpus:
+    return smoke_corpus(cache)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Cookie:
+    return smoke_encoder()
 
 
 class Sizes:
@@ -125,6 +145,63 @@ def test_the_mode_comes_back_after_an_error(corpus: PixelCorpus):
     with pytest.raises(ZeroDivisionError):
         encode_images(broken, corpus)
     assert broken.training
+
+
+BATCHES = (1, 7, 30, 200)
+"""Of 24 images and 120 captions: 24 and 120 batches, 4 and 18, 1 and 4, 1 and 1."""
+
+
+def encode_and_evaluate(processes: Processes, folder: Path) -> dict[str, Tensor]:
+    """Return embeddings and metrics, as the bytes of their JSON, for every batch size."""
+    corpus, encoder = smoke_corpus(folder / "cache"), smoke_encoder()
+    found: dict[str, Tensor] = {}
+    for size in BATCHES:
+        embeddings = encode_corpus(encoder, corpus, size, processes=processes)
+        metrics = evaluate(*embeddings, corpus.caption_image, processes=processes)
+        text = json.dumps(metrics.to_dict(ranks=True), sort_keys=True).encode()
+        found |= {f"{size} {name}": part for name, part in embeddings._asdict().items()}
+        found[f"{size} metrics"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone(cache: Path) -> dict[str, Tensor]:
+    smoke_corpus(cache / "cache")  # the others find what this one decodes
+    with one_thread():  # as the others have
+        return encode_and_evaluate(Processes(), cache)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_encode_and_evaluate_to_the_bit_what_one_would(
+    world: int, alone: dict[str, Tensor], cache: Path, tmp_path: Path
+):
+    shutil.copytree(cache / "cache", tmp_path / "cache")
+    for peer in run_peers(world, encode_and_evaluate, tmp_path):
+        assert peer.keys() == alone.keys()
+        for name, tensor in alone.items():
+            assert torch.equal(peer[name], tensor), name
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_each_batch_is_computed_once_and_whole(corpus: PixelCorpus, world: int):
+    """What a process is asked for are batches of one process, and nobody's batch is another's."""
+    sizes = []
+    for rank in range(world):
+        peer, encoder = Lonely(rank, world), Sizes()
+        encode_captions(encoder, corpus, 25, processes=peer)
+        sizes.append([rows for rows, _ in encoder.batches])
+    assert [size for own in sizes for size in own] == [25, 25, 25, 25, 20]
+    assert max(map(len, sizes)) - min(map(len, sizes)) <= 1
+
+
+class Lonely(Processes):
+    """A process that takes what it cannot get from the others to be zero."""
+
+    def assemble(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Return this process's rows in their place."""
+        parts = [own.new_zeros(size, own.shape[1]) for size in sizes]
+        parts[self.rank] = own
+        return torch.cat(parts)
 
 
 def made() -> Embeddings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from cookie.errors import UserError
 from cookie.options import DataFacts, Evaluate, Train
 from cookie.photos import PhotoCorpus
 from cookie.presets import preset
+from cookie.retrieval.products import one_thread
 from cookie.runs import load_run, settings_from
 
 SMOKE = ("--preset", "smoke", "--device", "cpu")
@@ -207,6 +210,50 @@ def test_a_split_is_encoded_and_searched(
     order = scores.argsort(descending=True)
     assert [hit["image"] for hit in hits] == [facts["names"][index] for index in order]
     assert hits[0]["score"] == pytest.approx(float(scores.max()), abs=1e-3)
+
+
+def torchrun(processes: int, home: Path, *arguments: str | Path) -> str:
+    """Return what several processes print that are started as a user does."""
+    program = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "-m", "--"]
+    done = subprocess.run(
+        [sys.executable, *program, "cookie", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+        env={**os.environ, "COOKIE_HOME": str(home), "OMP_NUM_THREADS": "1"},
+    )
+    return done.stdout
+
+
+def test_processes_print_what_one_does(
+    run: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    command = ("evaluate", "--run", run, "--split", "train", "--device", "cpu", "--json")
+    with one_thread():
+        call(monkeypatch, *command)
+    alone = capsys.readouterr().out
+    assert json.loads(alone)["t2i"]["queries"] == 320  # three batches
+    assert torchrun(2, home, *command) == alone
+
+
+def test_processes_write_what_one_does(
+    run: Path, home: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """More processes than batches; and a photograph that only one of them finds broken."""
+    folder, path, alone = (tmp_path / name for name in ("photos", "gallery", "alone"))
+    shutil.copytree(photos, folder)
+    (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:60])
+    command = ("encode", folder, "--run", run, "--device", "cpu")
+    with one_thread():
+        call(monkeypatch, *command, "--output", alone)
+    said = torchrun(2, home, *command, "--output", path)
+    assert said.count("5 images and 0 captions encoded.") == 1
+    (found, facts), (expected, wanted) = load_embeddings(path), load_embeddings(alone)
+    assert torch.equal(found.images, expected.images)
+    assert found.images.shape == (5, 64)
+    assert facts == wanted
+    assert sorted(tmp_path.iterdir()) == sorted((folder, path, alone))
 
 
 def test_a_folder_of_photographs_is_searched(

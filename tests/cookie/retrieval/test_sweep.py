@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 
 from cookie.retrieval import evaluate, sweep
 from cookie.retrieval.sweep import TileShape
+from cookie.training.distributed import Processes
+from tests.cookie.training.peers import run_peers
 
 
 def embeddings(images: int, captions: int, seed: int) -> tuple:
@@ -64,6 +68,39 @@ def test_an_error_in_a_thread_is_raised_and_threads_are_restored(
     with pytest.raises(RuntimeError, match="no products"):
         evaluate(*embeddings(10, 20, 0))
     assert torch.get_num_threads() == 2
+
+
+def hard_cases() -> dict[str, tuple]:
+    """Embeddings that shares of the work could get wrong: ties, images without captions, few."""
+    images, captions, caption_image = embeddings(40, 120, 4)
+    twice = captions[torch.arange(120) // 2 * 2]
+    alike = torch.nn.functional.normalize(images[:1] + 1e-7 * images)
+    return {
+        "random": (images, captions, caption_image),
+        "exact ties": (images, twice, caption_image),
+        "nearly collapsed": (alike, captions, caption_image),
+        "collapsed": (images[:1].expand(40, -1), captions[:1].expand(120, -1), caption_image),
+        "fewer images than processes": embeddings(2, 7, 0),
+    }
+
+
+def evaluate_cases(processes: Processes, folder: Path) -> dict[str, torch.Tensor]:
+    """Return every case's metrics and ranks, as the bytes of their JSON, in two tilings."""
+    found = {}
+    for name, case in hard_cases().items():
+        for tile in (None, TileShape(7, 30)):
+            metrics = evaluate(*case, tile=tile, processes=processes).to_dict(ranks=True)
+            text = json.dumps(metrics, sort_keys=True).encode()
+            found[f"{name} {tile}"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    return found
+
+
+def test_processes_find_what_one_finds(tmp_path: Path) -> None:
+    alone = evaluate_cases(Processes(), tmp_path)
+    for peer in run_peers(3, evaluate_cases, tmp_path):
+        assert peer.keys() == alone.keys()
+        for name, text in alone.items():
+            assert torch.equal(peer[name], text), name
 
 
 def noisy_products(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, LossOutput, TextBatch, TrainBatch
 from cookie.runs import load_run
-from cookie.training.distributed import Processes, current, local_device, process_group
+from cookie.training.distributed import Processes, current
 from cookie.training.gradients import Backpropagation
+from cookie.training.group import local_device, process_group
 from cookie.training.journal import read_history
 from tests.cookie.training.peers import Case, build_cookie, gradient_of, run_peers, train_cases
 

@@ -1,0 +1,1 @@
+"""What sizes beyond one machine would take, worked out from counted FLOPs and bytes."""

@@ -1,0 +1,1 @@
+"""Tests of the page on sizes beyond one machine."""
