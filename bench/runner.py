@@ -26,6 +26,7 @@ from bench.cells import (
     texts,
     train,
 )
+from bench.cells.kept_scores import remove_kept_scores
 from bench.effort import growth_effort_of
 from bench.environment import machine_state
 from bench.plan import GROWING
@@ -117,6 +118,7 @@ class Runner:
         values, samples = RUNNERS[cell.kind](self.workshop, cell.system, cell.seed, protocol)
         seconds = time.perf_counter() - started
         self.store.write(self._record(cell, cells, Result(values, samples), seconds, before))
+        remove_kept_scores(self.workshop, cell)
         gc.collect()
         if self.workshop.device.type == "cuda":
             torch.cuda.empty_cache()
