@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -19,7 +18,6 @@ from cookie.devices import config_for, resolve_device
 from cookie.encoding import (
     Embeddings,
     encode_corpus,
-    encode_images,
     load_embeddings,
     save_embeddings,
 )
@@ -27,7 +25,7 @@ from cookie.errors import UserError
 from cookie.features import build_corpora
 from cookie.interfaces import Corpus, DualEncoder
 from cookie.model import Cookie
-from cookie.photos import PhotoCorpus
+from cookie.photo_gallery import check_photos, encode_photos, kept_photos
 from cookie.retrieval import RetrievalMetrics, evaluate
 from cookie.retrieval.search import build_index, indexes
 from cookie.runs import (
@@ -93,7 +91,7 @@ def run_encode(options: Encode) -> None:
     """Write the embeddings of a folder of photographs, or of a data set's split."""
     run = _open(options.run, options.device)
     if options.source.is_dir():
-        embeddings, facts = _encode_folder(run, options.source)
+        embeddings, facts = encode_photos(run, options.source)
     else:
         embeddings, facts = _encode_split(run, str(options.source), options)
     digest = save_embeddings(options.output, embeddings, facts)
@@ -172,35 +170,23 @@ def _table(metrics: RetrievalMetrics) -> str:
     return "\n".join([*lines, f"RSUM {metrics.rsum:.1f}"])
 
 
-def _encode_folder(run: Run, folder: Path) -> tuple[Embeddings, dict[str, Any]]:
-    device = next(run.model.parameters()).device
-    corpus = PhotoCorpus(folder, run.config.vision.image_size, device)
-    images = encode_images(run.model, corpus, 32, progress=True)
-    whole = np.setdiff1d(np.arange(corpus.image_count), corpus.broken)
-    if not len(whole):
-        raise UserError(f"None of the images in '{folder}' can be read: name another folder.")
-    embeddings = Embeddings(images[torch.from_numpy(whole)], images.new_empty(0, images.shape[1]))
-    facts = {"names": [str(corpus.paths[index]) for index in whole]}
-    return embeddings, facts | _origin(run)
-
-
 def _encode_split(run: Run, name: str, options: Encode) -> tuple[Embeddings, dict[str, Any]]:
     dataset = load_dataset(name, options.data_root, run.setup["preset"])
     split = dataset.split(options.split)
     embeddings = encode_corpus(run.model, _corpus(run, dataset, options.split), progress=True)
     facts = {"dataset": name, "split": options.split, "dataset_sha256": dataset.sha256}
-    return embeddings, facts | {"names": list(split.image_names)} | _origin(run)
-
-
-def _origin(run: Run) -> dict[str, Any]:
-    return {"run": str(run.folder.resolve()), "weights_sha256": run.digest}
+    return embeddings, facts | {"names": list(split.image_names)} | run.facts
 
 
 def _gallery(options: Search) -> tuple[Embeddings, dict[str, Any], Run]:
-    """Return the gallery's embeddings, its facts, and the run that made them."""
+    """Return the gallery's embeddings, its facts, and the run that made them.
+
+    Raises:
+        UserError: weights or photographs are not what the gallery was made of.
+    """
     if options.gallery.is_dir():
         run = _open(options.run, options.device)
-        return *_encode_folder(run, options.gallery), run
+        return *kept_photos(run, options.gallery), run
     embeddings, facts = load_embeddings(options.gallery)
     run = _open(options.run or Path(facts["run"]), options.device)
     if facts["weights_sha256"] != run.digest:
@@ -208,6 +194,8 @@ def _gallery(options: Search) -> tuple[Embeddings, dict[str, Any], Run]:
             f"'{options.gallery}' was encoded with other weights than those in '{run.folder}': "
             "encode it again."
         )
+    if "dataset" not in facts:
+        check_photos(options.gallery, facts)
     return embeddings, facts, run
 
 
