@@ -9,8 +9,8 @@ A batch that does not fit the memory is halved, and so are those that follow.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from baselines.pair_blocks import Block, Halving
+from baselines.score_shards import ScoreShards, Span, digest, grouped
 from cookie.interfaces import ImageState, IndexArray, PairScorer, TextState
-from cookie.shortage import is_shortage, tell_halved
 from cookie.training.precision import Precision, autocast
 
 Direction = Literal["t2i", "i2t"]
@@ -30,13 +31,18 @@ TOKENS_ON_GPU = 524_288
 """As above, for a GPU: enough to fill it."""
 
 
-class _Block(NamedTuple):
-    """Pairs that are scored at once: rows of the prepared states, and where the scores go."""
+class _Work(NamedTuple):
+    """All pairs in the order in which they are scored.
 
-    image_rows: Tensor
-    caption_rows: Tensor
-    places: Tensor
-    length: int
+    Attributes:
+        batches: which pairs are scored at once, in order and without gaps.
+        block: what they are.
+        pairs: arrays that fix them all, for telling one work from another.
+    """
+
+    batches: Sequence[Span]
+    block: Callable[[int, int], Block]
+    pairs: tuple[IndexArray, ...]
 
 
 def score_matrix(
@@ -49,6 +55,7 @@ def score_matrix(
     token_budget: int | None = None,
     precision: Precision = "auto",
     progress: bool = False,
+    shards: ScoreShards | None = None,
 ) -> Tensor:
     """Return (I, C) float32: the score of every chosen image with every chosen caption.
 
@@ -61,28 +68,27 @@ def score_matrix(
         token_budget: tokens in a batch of pairs; by default what suits the device.
         precision: of the joint layers; ``float32`` for the same scores as the plain loop.
         progress: show the rate and the time left.
+        shards: where the scores are kept until they are all there; None for nowhere.
     """
     device = images.tokens.device
     rows = _rows(image_indices, len(images.tokens), device)
     columns = _rows(caption_indices, len(texts.tokens), device)
     lengths = texts.mask[columns].sum(dim=1).cpu().numpy()
     order = np.argsort(lengths, kind="stable")
-    columns, places = (
-        columns[torch.from_numpy(order).to(device)],
-        torch.from_numpy(order).to(device),
-    )
+    place = torch.from_numpy(order).to(device)
+    columns, lengths = columns[place], lengths[order]
 
-    def block(start: int, stop: int) -> _Block:
+    def block(start: int, stop: int) -> Block:
         pair = torch.arange(start, stop, device=device)
         caption, image = pair // len(rows), pair % len(rows)
-        length = int(lengths[order[(stop - 1) // len(rows)]])
-        return _Block(rows[image], columns[caption], image * len(columns) + places[caption], length)
+        return Block(rows[image], columns[caption], int(lengths[(stop - 1) // len(rows)]))
 
-    cuts = _plan(lengths[order], len(rows), _per_pair(images), _budget(token_budget, device))
-    blocks = (block(start, stop) for start, stop in cuts)
-    total = len(rows) * len(columns)
-    scores = _score(scorer, images, texts, blocks, total, precision, progress)
-    return scores.view(len(rows), len(columns))
+    cuts = list(_plan(lengths, len(rows), _per_pair(images), _budget(token_budget, device)))
+    pairs = (rows.cpu().numpy(), columns.cpu().numpy(), lengths)
+    found = _score(scorer, images, texts, _Work(cuts, block, pairs), precision, progress, shards)
+    scores = found.new_empty(len(rows), len(columns))
+    scores[:, place] = found.view(len(columns), len(rows)).T
+    return scores
 
 
 def score_rows(
@@ -95,6 +101,7 @@ def score_rows(
     token_budget: int | None = None,
     precision: Precision = "auto",
     progress: bool = False,
+    shards: ScoreShards | None = None,
 ) -> Tensor:
     """Return (Q, G) float32: a sample of queries against the full gallery.
 
@@ -107,6 +114,7 @@ def score_rows(
         token_budget: see :func:`score_matrix`.
         precision: of the joint layers.
         progress: show the rate and the time left.
+        shards: see :func:`score_matrix`.
     """
     by_caption = direction == "t2i"
     scores = score_matrix(
@@ -118,6 +126,7 @@ def score_rows(
         token_budget=token_budget,
         precision=precision,
         progress=progress,
+        shards=shards,
     )
     return scores.T if by_caption else scores
 
@@ -132,23 +141,30 @@ def score_list(
     token_budget: int | None = None,
     precision: Precision = "auto",
     progress: bool = False,
+    shards: ScoreShards | None = None,
 ) -> Tensor:
-    """Return (P,) float32: the score of any list of pairs, given by rows of the states."""
+    """Return (P,) float32: the score of any list of pairs, given by rows of the states.
+
+    Shards tell lists apart by those rows: where the states are a choice of a corpus, tell them of
+    which.
+    """
     device = images.tokens.device
     lengths = texts.mask.sum(dim=1).cpu().numpy()[caption_rows]
     order = np.argsort(lengths, kind="stable")
-    cuts = _plan(lengths[order], 1, _per_pair(images), _budget(token_budget, device))
+    lengths, pairs = lengths[order], (image_rows[order], caption_rows[order])
 
-    def block(start: int, stop: int) -> _Block:
-        chosen = order[start:stop]
-        image, caption, place = (
-            torch.from_numpy(part).to(device, non_blocking=True)
-            for part in (image_rows[chosen], caption_rows[chosen], chosen)
+    def block(start: int, stop: int) -> Block:
+        image, caption = (
+            torch.from_numpy(part[start:stop]).to(device, non_blocking=True) for part in pairs
         )
-        return _Block(image, caption, place, int(lengths[order[stop - 1]]))
+        return Block(image, caption, int(lengths[stop - 1]))
 
-    blocks = (block(start, stop) for start, stop in cuts)
-    return _score(scorer, images, texts, blocks, len(order), precision, progress)
+    cuts = list(_plan(lengths, 1, _per_pair(images), _budget(token_budget, device)))
+    work = _Work(cuts, block, (*pairs, lengths))
+    found = _score(scorer, images, texts, work, precision, progress, shards)
+    scores = torch.empty_like(found)
+    scores[torch.from_numpy(order).to(device)] = found
+    return scores
 
 
 @torch.inference_mode()
@@ -156,67 +172,46 @@ def _score(
     scorer: PairScorer,
     images: ImageState,
     texts: TextState,
-    blocks: Iterable[_Block],
-    total: int,
+    work: _Work,
     precision: Precision,
     progress: bool,
+    shards: ScoreShards | None,
 ) -> Tensor:
-    """Return (total,) scores; every place is filled by one block."""
-    device = images.tokens.device
+    """Return the scores of all pairs in the order of ``work``."""
+    device, total = images.tokens.device, work.batches[-1][1] if work.batches else 0
     scores = torch.empty(total, device=device)
     bar = tqdm(total=total, desc="score", unit="pair", unit_scale=True, disable=not progress)
 
-    def fill(block: _Block) -> None:
-        captions = TextState(
-            texts.tokens[block.caption_rows, : block.length],
-            texts.mask[block.caption_rows, : block.length],
-        )
-        chosen = ImageState(images.tokens[block.image_rows])
-        scores[block.places] = scorer.score_pairs(chosen, captions).float()
-        bar.update(len(block.places))
+    score_block = Halving(partial(_score_block, scorer, images, texts), texts.mask)
 
+    def score(batches: Sequence[Span]) -> Tensor:
+        parts = []
+        for start, stop in batches:
+            parts.append(score_block(work.block(start, stop)))
+            bar.update(stop - start)
+        return torch.cat(parts)
+
+    name = "" if shards is None else digest(np.array(work.batches), *work.pairs)
     with bar, autocast(device, precision):
-        _fill_all(fill, blocks, texts.mask)
+        for batches in grouped(work.batches, 1 if shards is None else shards.pairs):
+            start, stop = batches[0][0], batches[-1][1]
+            make = partial(score, batches)
+            kept = make() if shards is None else shards.keep(name, (start, stop), make)
+            scores[start:stop] = kept
+            bar.update(stop - bar.n)  # what was kept from an earlier run
     return scores
 
 
-def _fill_all(fill: Callable[[_Block], None], blocks: Iterable[_Block], mask: Tensor) -> None:
-    """Fill all blocks; after one that does not fit the memory, in parts of half its pairs."""
-    most = sys.maxsize
-    for block in blocks:
-        done = 0
-        while done < len(block.places):
-            part = _cut(block, done, most, mask)
-            if _fits(fill, part):
-                done += len(part.places)
-            else:
-                most = tell_halved(len(part.places), "pairs")
+def _score_block(scorer: PairScorer, images: ImageState, texts: TextState, block: Block) -> Tensor:
+    """Return (P,) float32: the scores of a batch."""
+    captions = TextState(
+        texts.tokens[block.caption_rows, : block.length],
+        texts.mask[block.caption_rows, : block.length],
+    )
+    return scorer.score_pairs(ImageState(images.tokens[block.image_rows]), captions).float()
 
 
-def _fits(fill: Callable[[_Block], None], part: _Block) -> bool:
-    """Fill a part; return False where the memory does not suffice for it and it can be halved."""
-    try:
-        fill(part)
-    except (RuntimeError, MemoryError) as error:
-        if len(part.places) == 1 or not is_shortage(error):
-            raise
-        return False
-    return True
-
-
-def _cut(block: _Block, start: int, most: int, mask: Tensor) -> _Block:
-    """Return at most ``most`` pairs of a block from ``start`` on, cut to their longest caption."""
-    if start == 0 and len(block.places) <= most:
-        return block
-    rows = slice(start, start + most)
-    captions = block.caption_rows[rows]
-    length = int(mask[captions].sum(dim=1).max())
-    return _Block(block.image_rows[rows], captions, block.places[rows], length)
-
-
-def _plan(
-    lengths: IndexArray, repeat: int, per_pair: int, budget: int
-) -> Iterator[tuple[int, int]]:
+def _plan(lengths: IndexArray, repeat: int, per_pair: int, budget: int) -> Iterator[Span]:
     """Yield start and stop of batches of at most ``budget`` tokens, and at least one pair.
 
     Args:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from baselines.pair_scoring import Direction, score_list
+from baselines.score_shards import ScoreShards
 from cookie.interfaces import (
     DualEncoder,
     ImageBatch,
@@ -90,6 +91,7 @@ def rerank(
     token_budget: int | None = None,
     precision: Precision = "auto",
     progress: bool = False,
+    shards: ScoreShards | None = None,
 ) -> TopK:
     """Return each query's shortlist in the order of the pair scorer, best first.
 
@@ -104,6 +106,7 @@ def rerank(
         token_budget: see :func:`baselines.pair_scoring.score_matrix`.
         precision: of the joint layers.
         progress: show the rate and the time left.
+        shards: see :func:`baselines.pair_scoring.score_list`.
     """
     rows = shortlist.indices.cpu().numpy()
     queries = np.repeat(np.arange(len(rows)), rows.shape[1])
@@ -118,6 +121,7 @@ def rerank(
         token_budget=token_budget,
         precision=precision,
         progress=progress,
+        shards=shards,
     ).view(rows.shape)
     scores, order = scores.sort(dim=1, descending=True, stable=True)
     return TopK(scores, shortlist.indices.to(order.device).gather(1, order))

@@ -27,6 +27,7 @@ from bench.cells import (
     texts,
     train,
 )
+from bench.cells.kept_scores import remove_kept_scores
 from bench.environment import machine_state
 from bench.failures import FailureStore, reason_of, without
 from bench.outcome import Outcome
@@ -156,6 +157,7 @@ class Runner:
         if cell.kind in TIMED and shares_gpu(record):
             print(f"{cell} was timed {SHARED}.", file=sys.stderr, flush=True)
         self.store.write(record)
+        remove_kept_scores(self.workshop, cell)
 
     def _record(
         self,

@@ -26,7 +26,7 @@ from cookie.interfaces import (
     TextBatch,
     TopK,
 )
-from cookie.retrieval import topk
+from cookie.retrieval.search import FlatIndex
 from cookie.training.precision import Precision, autocast
 
 BATCH = 64
@@ -47,13 +47,15 @@ class DualServer:
             with autocast(batch.data.device, self.precision):
                 parts.append(self.encoder.encode_images(batch))
         self.embeddings = torch.cat(parts)
+        self._gallery = FlatIndex()  # looks at every row once, where a search would each time
+        self._gallery.index(self.embeddings)
 
     @torch.inference_mode()
     def search(self, queries: TextBatch, k: int) -> TopK:
         """Return the ``k`` best images of each caption."""
         with autocast(queries.ids.device, self.precision):
             embeddings = self.encoder.encode_texts(queries)
-        return topk(embeddings, self.embeddings, k)
+        return self._gallery.search(embeddings, k)
 
 
 class PairServer:

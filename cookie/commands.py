@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from cookie.data.catalog import load_dataset
@@ -17,18 +15,17 @@ from cookie.devices import resolve_device
 from cookie.encoding import (
     Embeddings,
     encode_corpus,
-    encode_images,
     load_embeddings,
     save_embeddings,
 )
 from cookie.errors import UserError
 from cookie.features import build_corpora
 from cookie.interfaces import Corpus
-from cookie.photos import PhotoCorpus
+from cookie.photo_gallery import check_photos, encode_photos, kept_photos
 from cookie.retrieval import RetrievalMetrics, evaluate
 from cookie.retrieval.search import build_index, indexes
 from cookie.runs import Run, load_run, newest_run
-from cookie.training.distributed import ALONE, Processes
+from cookie.training.distributed import Processes
 from cookie.training.group import local_device, process_group
 
 if TYPE_CHECKING:
@@ -58,7 +55,7 @@ def run_encode(options: Encode) -> None:
     with process_group(device) as processes:
         run = _open(options.run, device)
         if options.source.is_dir():
-            embeddings, facts = _encode_folder(run, options.source, processes)
+            embeddings, facts = encode_photos(run, options.source, processes)
         else:
             embeddings, facts = _encode_split(run, str(options.source), options, processes)
         if not processes.main:
@@ -123,21 +120,6 @@ def _table(metrics: RetrievalMetrics) -> str:
     return "\n".join([*lines, f"RSUM {metrics.rsum:.1f}"])
 
 
-def _encode_folder(
-    run: Run, folder: Path, processes: Processes = ALONE
-) -> tuple[Embeddings, dict[str, Any]]:
-    device = next(run.model.parameters()).device
-    corpus = PhotoCorpus(folder, run.config.vision.image_size, device)
-    images = encode_images(run.model, corpus, 32, progress=True, processes=processes)
-    broken = list(itertools.chain(*processes.collect(corpus.broken)))
-    whole = np.setdiff1d(np.arange(corpus.image_count), broken)
-    if not len(whole):
-        raise UserError(f"None of the images in '{folder}' can be read: name another folder.")
-    embeddings = Embeddings(images[torch.from_numpy(whole)], images.new_empty(0, images.shape[1]))
-    facts = {"names": [str(corpus.paths[index]) for index in whole]}
-    return embeddings, facts | _origin(run)
-
-
 def _encode_split(
     run: Run, name: str, options: Encode, processes: Processes
 ) -> tuple[Embeddings, dict[str, Any]]:
@@ -146,18 +128,18 @@ def _encode_split(
     corpus = _corpus(run, dataset, options.split, processes)
     embeddings = encode_corpus(run.model, corpus, progress=True, processes=processes)
     facts = {"dataset": name, "split": options.split, "dataset_sha256": dataset.sha256}
-    return embeddings, facts | {"names": list(split.image_names)} | _origin(run)
-
-
-def _origin(run: Run) -> dict[str, Any]:
-    return {"run": str(run.folder.resolve()), "weights_sha256": run.digest}
+    return embeddings, facts | {"names": list(split.image_names)} | run.facts
 
 
 def _gallery(options: Search) -> tuple[Embeddings, dict[str, Any], Run]:
-    """Return the gallery's embeddings, its facts, and the run that made them."""
+    """Return the gallery's embeddings, its facts, and the run that made them.
+
+    Raises:
+        UserError: weights or photographs are not what the gallery was made of.
+    """
     if options.gallery.is_dir():
         run = _open(options.run, resolve_device(options.device))
-        return *_encode_folder(run, options.gallery), run
+        return *kept_photos(run, options.gallery), run
     embeddings, facts = load_embeddings(options.gallery)
     run = _open(options.run or Path(facts["run"]), resolve_device(options.device))
     if facts["weights_sha256"] != run.digest:
@@ -165,6 +147,8 @@ def _gallery(options: Search) -> tuple[Embeddings, dict[str, Any], Run]:
             f"'{options.gallery}' was encoded with other weights than those in '{run.folder}': "
             "encode it again."
         )
+    if "dataset" not in facts:
+        check_photos(options.gallery, facts)
     return embeddings, facts, run
 
 

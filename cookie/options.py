@@ -109,7 +109,7 @@ class Search:
 
     Attributes:
         query: the sentence.
-        gallery: a folder of photographs, or a file made by 'encode'.
+        gallery: a folder of photographs, encoded when it has changed, or a file made by 'encode'.
         run: folder of the run; default the gallery file's, or the one that finished last.
         top: how many images.
         index: flat is exact; hnsw and ivf are faiss's, approximate, for large galleries.

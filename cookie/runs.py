@@ -48,6 +48,11 @@ class Run:
     digest: str
     score: float
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a gallery says of the model that made it."""
+        return {"run": str(self.folder.resolve()), "weights_sha256": self.digest}
+
     @torch.inference_mode()
     def encode_query(self, text: str) -> torch.Tensor:
         """Return (1, D) for one caption."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 from torch import Tensor
 
 from baselines.pair_scoring import score_matrix, score_rows
 from baselines.pair_states import Prepared
+from baselines.score_shards import ScoreShards
 from bench.cells.examples import examples
 from bench.cells.floor import floor_metrics
+from bench.cells.kept_scores import kept_scores
 from bench.cells.pairs import pair_rate, prepared, reranked
 from bench.cells.sampling import Sample, draw, pairs_of_all
 from bench.systems import systems
@@ -79,9 +82,12 @@ def _dual(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any
 
 def _pair(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
     scorer, corpus, states = prepared(workshop, systems[system].parts[0], seed)
-    affordable = pair_rate(workshop, scorer, states) * protocol["seconds"]
-    sample_seed, precision = protocol["sample_seed"], workshop.precision
-    return pair_metrics(scorer, corpus, states, affordable, sample_seed, precision)
+    shards = kept_scores(workshop, "accuracy", system, seed, protocol)
+    rate = shards.remember("pairs_per_second", lambda: pair_rate(workshop, scorer, states))
+    affordable, precision = rate * protocol["seconds"], workshop.precision
+    return pair_metrics(
+        scorer, corpus, states, affordable, protocol["sample_seed"], precision, shards
+    )
 
 
 def pair_metrics(
@@ -91,6 +97,7 @@ def pair_metrics(
     affordable: float,
     sample_seed: int,
     precision: Precision,
+    shards: ScoreShards | None = None,
 ) -> Evaluated:
     """Return the metrics, and whether they are of a sample of the queries.
 
@@ -101,12 +108,13 @@ def pair_metrics(
         affordable: pairs that may be scored; all are, where they are not more.
         sample_seed: of the queries that are drawn otherwise.
         precision: of the joint layers.
+        shards: where scores are kept until all are there; None for nowhere.
     """
     if corpus.image_count * len(corpus.captions) <= affordable:
-        scores = score_matrix(scorer, *states, precision=precision, progress=True)
+        scores = score_matrix(scorer, *states, precision=precision, progress=True, shards=shards)
         return evaluate_scores(scores, corpus.caption_image), False
     sample = draw(corpus, affordable, pairs_of_all(corpus), sample_seed)
-    return _sampled(scorer, corpus, states, sample, precision), True
+    return _sampled(scorer, corpus, states, sample, precision, shards), True
 
 
 def _sampled(
@@ -115,9 +123,11 @@ def _sampled(
     states: Prepared,
     sample: Sample,
     precision: Precision,
+    shards: ScoreShards | None = None,
 ) -> RetrievalMetrics:
-    i2t = score_rows(scorer, *states, sample.images, "i2t", precision=precision, progress=True)
-    t2i = score_rows(scorer, *states, sample.captions, "t2i", precision=precision, progress=True)
+    score = partial(score_rows, scorer, *states, precision=precision, progress=True, shards=shards)
+    i2t = score(queries=sample.images, direction="i2t")
+    t2i = score(queries=sample.captions, direction="t2i")
     return _metrics(corpus, sample, i2t, t2i)
 
 
@@ -144,12 +154,13 @@ def _two_stage(
     embeddings = encoded(encoder, workshop.corpora()["test"], workshop.device, workshop.precision)
     scorer, corpus, states = prepared(workshop, single, seed)
     precision = workshop.precision
-    rate = pair_rate(workshop, scorer, states)
+    shards = kept_scores(workshop, "accuracy", system, seed, protocol)
+    rate = shards.remember("pairs_per_second", lambda: pair_rate(workshop, scorer, states))
     affordable = rate * protocol["seconds"]
     size = protocol["shortlist"]
     sample = draw(corpus, affordable, (size, size), protocol["sample_seed"])
-    i2t = reranked(scorer, states, embeddings, sample.images, size, "i2t", precision)
-    t2i = reranked(scorer, states, embeddings, sample.captions, size, "t2i", precision)
+    i2t = reranked(scorer, states, embeddings, sample.images, size, "i2t", precision, shards)
+    t2i = reranked(scorer, states, embeddings, sample.captions, size, "t2i", precision, shards)
     return _metrics(corpus, sample, i2t, t2i), not sample.whole
 
 

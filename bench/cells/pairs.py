@@ -10,6 +10,7 @@ from torch import Tensor
 
 from baselines.pair_scoring import Direction
 from baselines.pair_states import Prepared, prepare_corpus
+from baselines.score_shards import ScoreShards, digest
 from baselines.two_stage import rerank, scatter_scores
 from bench.cells.rates import pair_rates
 from bench.measure.timer import timer_for
@@ -52,8 +53,11 @@ def reranked(
     size: int,
     direction: Direction,
     precision: Precision,
+    shards: ScoreShards | None = None,
 ) -> Tensor:
     """Return (Q, G) scores of the shortlisted pairs of the queries ``asked``, -inf elsewhere."""
+    if shards is not None:
+        shards = shards.about(direction=direction, queries=digest(asked))
     images, texts = states
     rows = torch.from_numpy(asked).to(images.tokens.device)
     if direction == "i2t":
@@ -64,5 +68,7 @@ def reranked(
         first = topk(embeddings.captions[asked], embeddings.images, size)
         texts = TextState(texts.tokens[rows], texts.mask[rows])
         gallery = len(embeddings.images)
-    found = rerank(scorer, images, texts, first, direction, precision=precision, progress=True)
+    found = rerank(
+        scorer, images, texts, first, direction, precision=precision, progress=True, shards=shards
+    )
     return scatter_scores(found, gallery)

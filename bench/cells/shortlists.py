@@ -7,7 +7,8 @@ dual encoder's order: k = 1 is the dual encoder alone, the whole gallery the pai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +18,9 @@ from torch import Tensor
 
 from baselines.pair_scoring import Direction, score_list, score_matrix, score_rows
 from baselines.pair_states import Prepared
+from baselines.score_shards import ScoreShards
 from baselines.two_stage import scatter_scores
+from bench.cells.kept_scores import kept_scores
 from bench.cells.pairs import pair_rate, prepared
 from bench.cells.sampling import Sample, draw, pairs_of_all
 from bench.shortlist_evidence import ALONE, WHOLE
@@ -73,6 +76,7 @@ class Stages:
     Attributes:
         alone: direction -> (queries in the data set,) dual encoder's rank of the first positive,
             -1 where there is none.
+        shards: where scores are kept until all are there; None for nowhere.
     """
 
     corpus: Corpus
@@ -81,6 +85,7 @@ class Stages:
     states: Prepared
     precision: Precision
     alone: Mapping[Direction, IndexArray]
+    shards: ScoreShards | None = None
 
     def gallery(self, direction: Direction) -> Tensor:
         """Return (G, D), what the dual encoder makes of the gallery."""
@@ -111,21 +116,25 @@ class Stages:
         images = self.answered("i2t", sample.images)
         captions = self.answered("t2i", sample.captions)
         if sample.whole:  # a pair is the same in both directions
-            scores = score_matrix(
-                self.scorer, *self.states, precision=self.precision, progress=True
-            )
+            scores = self._scored(score_matrix)
             i2t, t2i = scores[torch.from_numpy(images).to(scores.device)], scores.T
         else:
-            i2t, t2i = self._rows(images, "i2t"), self._rows(captions, "t2i")
+            i2t = self._scored(score_rows, images, "i2t")
+            t2i = self._scored(score_rows, captions, "t2i")
         return {
             "i2t": self._ordered("i2t", images, i2t),
             "t2i": self._ordered("t2i", captions, t2i),
         }
 
-    def _rows(self, queries: IndexArray, direction: Direction) -> Tensor:
-        scorer, precision = self.scorer, self.precision
-        return score_rows(
-            scorer, *self.states, queries, direction, precision=precision, progress=True
+    def _scored(self, score: Callable[..., Tensor], *pairs: IndexArray | str) -> Tensor:
+        """Return the scores of ``pairs``, as one of :mod:`baselines.pair_scoring` takes them."""
+        return score(
+            self.scorer,
+            *self.states,
+            *pairs,
+            precision=self.precision,
+            progress=True,
+            shards=self.shards,
         )
 
     def _ordered(self, direction: Direction, queries: IndexArray, scores: Tensor) -> Candidates:
@@ -139,9 +148,7 @@ class Stages:
         asked = np.repeat(queries, rows.shape[1])
         found = rows.cpu().numpy().ravel()
         images, captions = (asked, found) if direction == "i2t" else (found, asked)
-        scores = score_list(
-            self.scorer, *self.states, images, captions, precision=self.precision, progress=True
-        )
+        scores = self._scored(score_list, images, captions)
         return Candidates(queries, scores.view(rows.shape), rows, len(self.gallery(direction)))
 
     def ranks(
@@ -169,8 +176,12 @@ def run(
     The first are drawn as for the single-stream's own accuracy, in the time given to accuracy;
     the rest take as long again at the longest shortlist that fits.
     """
-    stages = _stages(workshop, system, seed)
-    affordable = pair_rate(workshop, stages.scorer, stages.states) * protocol["seconds"]
+    shards = kept_scores(workshop, "shortlists", system, seed, protocol)
+    stages = dataclasses.replace(_stages(workshop, system, seed), shards=shards)
+    rate = shards.remember(
+        "pairs_per_second", lambda: pair_rate(workshop, stages.scorer, stages.states)
+    )
+    affordable = rate * protocol["seconds"]
     corpus, ks = stages.corpus, lengths(stages.corpus.image_count)
     sample = draw(corpus, affordable, pairs_of_all(corpus), protocol["sample_seed"])
     groups = [_group(stages, stages.everything(sample), ks)]

@@ -8,7 +8,6 @@ from pathlib import Path
 from cookie.data import scenes as scenes  # registers itself
 from cookie.data.dataset import RetrievalDataset, datasets, growers
 from cookie.data.karpathy import is_folder_name, load_karpathy
-from cookie.data.shard_dataset import has_samples, load_samples
 from cookie.errors import unknown
 
 
@@ -37,6 +36,8 @@ def load_dataset(
     if name in datasets:
         return datasets[name](root, preset)
     if is_folder_name(name) and (folder := root / name).is_dir():
+        from cookie.data.shard_dataset import has_samples, load_samples
+
         known = any(folder.glob(f"dataset_{name}.json*")) or not has_samples(folder)
         return load_karpathy(name, folder) if known else load_samples(name, folder)
     raise unknown("dataset", name, datasets)

@@ -72,10 +72,12 @@ def _search(blocks: GalleryBlocks, k: int) -> TopK:
     scores, indices = _scan(blocks, min(k + _SPARE, blocks.size))
     slack = 2.0 * blocks.slack()[:, None]  # (B, 1)
     close = (scores[:, :-1] - scores[:, 1:] <= slack)[:, :k].any(dim=1)
+    found = TopK(scores[:, :k].clone(), indices[:, :k].clone())
+    if not bool(close.any()):  # nearly always so for a single query, whose time is overhead
+        return found
     contained = (scores[:, k - 1 : k] - scores[:, -1:] > slack).flatten()
     if scores.shape[1] == blocks.size:
         contained = torch.ones_like(contained)
-    found = TopK(scores[:, :k].clone(), indices[:, :k].clone())
     for rows, settle in ((close & contained, _rescore), (close & ~contained, _rescan)):
         chosen = rows.nonzero().flatten()
         if len(chosen):
@@ -88,9 +90,8 @@ def _scan(blocks: GalleryBlocks, k: int) -> tuple[Tensor, Tensor]:
 
     Nothing in the loop waits for the device.
     """
-    scores = torch.empty(len(blocks.queries), 0, device=blocks.queries.device)
-    indices = torch.empty_like(scores, dtype=torch.int64)
-    for start in blocks.starts:
+    scores, indices = best_of_rows(blocks.products(0), k)
+    for start in blocks.starts[1:]:
         values, columns = best_of_rows(blocks.products(start), k)
         values = torch.cat([scores, values], dim=1)
         scores, order = values.topk(min(k, values.shape[1]), dim=1)

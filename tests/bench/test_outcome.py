@@ -41,7 +41,7 @@ def report() -> Report:
 
 
 def test_the_outcome_as_json() -> None:
-    told = json.loads(as_json(Outcome(3, {CELL: "no"}, [LEFT_OUT]), [report()], 5.5))
+    told = json.loads(as_json(Outcome(3, {CELL: "no"}, [LEFT_OUT]), [report()], 5.5, {}))
     assert (told["ran"], told["seconds"]) == (3, 5.5)
     assert told["failed"] == {"load cookie seed 0": "no"}
     assert told["left_out"][0] == {
@@ -56,9 +56,10 @@ def test_verdicts_are_printed_for_the_section_that_was_run(
 ) -> None:
     made = report()
     section = made.blocks[0][0].section
-    print_reports([made], section)
+    print_reports([made], section, {"results/page.md": ["It pays."]})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "table 2: results/scenes/table_2.md"
-    assert [line.split()[0] for line in lines[1:]] == ["C1", "C2", "C3"]
-    print_reports([made], type(section)("smoke", "scratch", "elsewhere"))
+    assert [line.split()[0] for line in lines[1:4]] == ["C1", "C2", "C3"]
+    assert lines[4:] == ["on sharing: results/page.md", "  It pays."]
+    print_reports([made], type(section)("smoke", "scratch", "elsewhere"), {})
     assert capsys.readouterr().out.splitlines() == lines[:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from baselines.pair_states import naive_scores, prepare_corpus
+from baselines.score_shards import ScoreShards
 from bench.cells import shortlists
 from bench.cells.sampling import Sample
 from bench.cells.shortlists import DIRECTIONS, Stages, _depth, _group, _rest, _spread, lengths
@@ -177,8 +179,9 @@ class ToyWorkshop:
 
 
 @pytest.mark.parametrize("rate", [1e9, 600.0])
-def test_the_cell(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cell(rate: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shortlists, "pair_rate", lambda *_: rate)
+    monkeypatch.setattr(shortlists, "kept_scores", lambda *_: ScoreShards(tmp_path, {}))
     protocol = {"seconds": 1.0, "sample_seed": 0}
     values, raw = shortlists.run(ToyWorkshop(), "two_stage", 0, protocol)  # type: ignore[arg-type]
     assert values["lengths"] == [1, 2, 4, 8, 16]

@@ -84,9 +84,9 @@ def batches(dataset: RetrievalDataset, count: int = 6) -> list[TrainBatch]:
     """The first training batches with all views, over more than an epoch."""
     system = ToySystem()
     system.image_views, system.text_view = 2, "delete"
-    corpus, settings = train_corpus(dataset), config().train
+    corpus, settings = train_corpus(dataset), config()
     stepper = Stepper(system, corpus, settings, 3, Processes(), torch.device("cpu"))
-    order = pair_batches(corpus.caption_image, settings.batch_size, 3)
+    order = pair_batches(corpus.caption_image, settings.train.batch_size, 3)
     return [stepper.batch(step, next(order)) for step in range(count)]
 
 
@@ -136,7 +136,7 @@ def test_two_processes_read_halves_of_a_batch(root: Path, lazy: None):
     dataset = load_dataset("shards", root)
     asked: list[set[int]] = []
     for rank in range(2):
-        corpus, settings = train_corpus(dataset), config().train
+        corpus, settings = train_corpus(dataset), config()
         processes = Processes(rank, 2)
         stepper = Stepper(ToySystem(), corpus, settings, 3, processes, torch.device("cpu"))
         seen: set[int] = set()
