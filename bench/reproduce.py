@@ -23,7 +23,7 @@ from cookie.presets import PRESETS, preset
 
 if TYPE_CHECKING:
     from bench.records import Cell
-    from bench.report import Report
+    from bench.rendered import Report
     from bench.runner import Runner
 
 PRESET_OF = {"scenes": "tiny"}
@@ -44,7 +44,7 @@ class Options:
     Attributes:
         table: number of the table; --list shows them.
         all: all tables.
-        dataset: scenes (generated), flickr8k, flickr30k, coco-1k, coco-5k, or a folder's name.
+        dataset: scenes (generated), flickr8k, flickr30k, coco (5K), or a folder's name.
         preset: tiny, small, paper or smoke; by default the one that suits the data set.
         seeds: of training; speed is measured for the first one.
         device: auto, cpu, cuda or cuda:N.

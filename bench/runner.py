@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -28,6 +28,7 @@ from bench.cells import (
 )
 from bench.effort import growth_effort_of
 from bench.environment import machine_state
+from bench.histories import stored_samples
 from bench.plan import GROWING
 from bench.records import EVERY_SYSTEM, Cell, Kind, Ledger, Record, RecordStore, Stamp
 from bench.systems import SHORTLIST, changes, systems
@@ -35,6 +36,7 @@ from bench.workshop import Workshop
 from cookie.errors import UserError
 from cookie.files import home
 from cookie.training.checkpoint import read_facts
+from cookie.training.journal import NAME
 from cookie.training.trainer import BEST
 
 NEIGHBORS = 10
@@ -98,7 +100,9 @@ class Runner:
         """Run what is not finished; return how many cells that were."""
         ran = 0
         for number, cell in enumerate(cells, 1):
-            if not self.options.force and self.finished(cell, cells):
+            record = None if self.options.force else self.finished(cell, cells)
+            if record is not None:
+                self._complete(record)
                 continue
             print(f"[{number}/{len(cells)}] {cell}", file=sys.stderr, flush=True)
             self._run(cell, cells)
@@ -108,6 +112,18 @@ class Runner:
     def finished(self, cell: Cell, cells: Sequence[Cell]) -> Record | None:
         """Return the record of a cell that was finished here with the same makings."""
         return self.store.finished(cell, self.stamp(cell, cells))
+
+    def _complete(self, record: Record) -> None:
+        """Give a training that was finished before records held its course the course it took.
+
+        Its stamp names the weights, and only the run that left them has led here.
+        """
+        if record.cell.kind != "train" or record.samples:
+            return
+        journal = self.workshop.run_dir(record.cell.system, record.cell.seed) / NAME
+        samples = stored_samples(journal, record.values)
+        if samples is not None:
+            self.store.write(replace(record, samples=samples))
 
     def _run(self, cell: Cell, cells: Sequence[Cell]) -> None:
         if cell.kind == "train" and self.options.force:

@@ -11,6 +11,7 @@ from torch import nn
 from baselines.equal_parameters import above_encoders
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
+from bench.histories import samples_of
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
@@ -48,7 +49,7 @@ def run(
         "batch_size": workshop.config.train.batch_size,
         **parameters(module),
     }
-    return values, {}
+    return values, samples_of(result.history)
 
 
 def parameters(module: nn.Module) -> dict[str, int | None]:
