@@ -26,7 +26,7 @@ class Fold:
         own = np.isin(corpus.caption_image, self.image_rows)
         self.caption_rows: IndexArray = np.flatnonzero(own).astype(np.int64)
         self.caption_image: IndexArray = corpus.caption_image[own] - start
-        self.captions: Sequence[str] = [corpus.captions[row] for row in self.caption_rows]
+        self.captions: Sequence[str] = [corpus.captions[row] for row in self.caption_rows.tolist()]
 
     def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
         """Return the images at ``indices`` of the fold."""

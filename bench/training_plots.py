@@ -63,7 +63,8 @@ def together(panels: Sequence[TrainingPanel]) -> Figure:
         for number, training in enumerate(panel.trainings):
             look = _look(number, training.marker)
             _draw(loss, score, training, look, offset=number / len(panel.trainings))
-        _logarithmic(loss)
+        if min(min(h.losses) for t in panel.trainings for h in t.histories) > 0:
+            _logarithmic(loss)
         score.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
@@ -111,11 +112,10 @@ def _logarithmic(axis: Axes) -> None:
     """Give losses of different sizes the same room, with numbers to read them by."""
     from matplotlib.ticker import LogLocator
 
-    if all(min(line.get_ydata()) > 0 for line in axis.get_lines()):
-        axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("")
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("")
 
 
 def _look(number: int, marker: str) -> dict[str, Any]:

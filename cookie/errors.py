@@ -54,5 +54,5 @@ def _of_file(error: OSError) -> str:
 
 
 def _stop(sentence: str) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {' '.join(sentence.splitlines())}", file=sys.stderr)  # names may hold breaks
     raise SystemExit(2) from None

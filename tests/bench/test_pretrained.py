@@ -199,7 +199,7 @@ def coco(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for n in range(FOLDED)
     ]
     write_annotations(tmp_path / "coco", entries)
-    pictures = {f"{n}.jpg": jpeg(40 + 7 * n, 40 + 9 * n, 25 * n) for n in range(FOLDED)}
+    pictures = {f"{n}.jpg": jpeg(25 * n, 40 + 7 * n, 50) for n in range(FOLDED)}
     write_images(tmp_path / "coco", pictures)
     return tmp_path
 

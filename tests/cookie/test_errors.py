@@ -32,6 +32,7 @@ def ended(main: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> tuple
     ("error", "code", "words"),
     [
         (UserError("Mend it."), 2, "error: Mend it."),
+        (UserError("No 'a\nb\r' here."), 2, "error: No 'a b ' here."),
         (OSError(28, "No space left on device", "a"), 2, "no space left while writing 'a'"),
         (OSError(36, "File name too long", "aaa"), 2, "'aaa' cannot be used (File name too long)"),
         (PermissionError(13, "Permission denied", "a"), 2, "'a' cannot be used (Permission denied"),
