@@ -68,5 +68,7 @@ def _draw(axis: Axes, panel: BarPanel, x_label: str) -> None:
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(panel.bars)), [bar.label for bar in panel.bars])
     axis.set(xlabel=x_label, title=panel.title)
+    axis.grid(visible=True, axis="x", color="#DDDDDD")
+    axis.set_axisbelow(True)
     axis.margins(y=0.02)
     axis.invert_yaxis()

@@ -57,8 +57,9 @@ def render_benchmarks(path: Path) -> Path:
     Raises:
         DataError: ``path`` is not what ``pytest bench/ --benchmark-json`` writes.
     """
+    run = read_benchmarks(path)
     target = path.with_suffix(".md")
-    write_text(target, page(read_benchmarks(path), path.name))
+    write_text(target, page(run, path.name))
     return target
 
 

@@ -15,6 +15,7 @@ from baselines.pretrained.corpus import BundleCorpus
 from bench.architectures import architectures
 from bench.cells.accuracy import pair_metrics
 from bench.cells.rates import pair_rates
+from bench.folds import folds_of
 from bench.measure.accuracy import AccuracySummary, summarize_accuracy
 from bench.measure.timer import timer_for
 from bench.workshop import FirstImages
@@ -22,7 +23,8 @@ from cookie.encoding import encode_corpus
 from cookie.errors import UserError
 from cookie.interfaces import Corpus, DualEncoder, PairScorer
 from cookie.registry import Registry
-from cookie.retrieval import RetrievalMetrics, evaluate
+from cookie.retrieval import RetrievalMetrics
+from cookie.retrieval.protocols import evaluate_folds, mean_of_folds
 from cookie.training.precision import Precision, autocast
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ def accuracy(
     limit: int | None = None,
     seconds: float = 150.0,
     precision: Precision = "float32",
+    folds: int = 1,
 ) -> AccuracySummary:
     """Return R@K of both directions with intervals.
 
@@ -94,24 +97,47 @@ def accuracy(
         limit: use the first so many images only.
         seconds: for the scores of a pair scorer; what does not fit is sampled.
         precision: of the forward passes.
+        folds: parts of the images that are searched each on its own; the figures are their mean.
     """
     corpus: Corpus = BundleCorpus(split, bundle, device)
     corpus = corpus if limit is None else FirstImages(corpus, limit)
     model = bundle.model.to(device)
     if isinstance(model, DualEncoder):
-        metrics, sampled = _dual(model, corpus, device, precision), False
+        metrics, sampled = _dual(model, corpus, device, precision, folds), False
     else:
         scorer = cast(PairScorer, model)
-        metrics, sampled = _pair(scorer, corpus, device, seconds, precision)
+        metrics, sampled = _pair_folds(scorer, corpus, device, seconds, precision, folds)
     return summarize_accuracy(metrics, corpus.caption_image, protocol=protocol, sampled=sampled)
 
 
 def _dual(
-    encoder: DualEncoder, corpus: Corpus, device: torch.device, precision: Precision
+    encoder: DualEncoder,
+    corpus: Corpus,
+    device: torch.device,
+    precision: Precision,
+    folds: int,
 ) -> RetrievalMetrics:
     with autocast(device, precision):
         found = encode_corpus(encoder, corpus, progress=True)
-    return evaluate(found.images, found.captions, corpus.caption_image)
+    return evaluate_folds(found.images, found.captions, corpus.caption_image, folds=folds)
+
+
+def _pair_folds(
+    scorer: PairScorer,
+    corpus: Corpus,
+    device: torch.device,
+    seconds: float,
+    precision: Precision,
+    folds: int,
+) -> tuple[RetrievalMetrics, bool]:
+    """Return the mean of the folds' metrics, and whether any is of a sample of the queries."""
+    parts = folds_of(corpus, folds)
+    found = [_pair(scorer, part, device, seconds / folds, precision) for part in parts]
+    metrics = [
+        (of_fold, part.image_rows, part.caption_rows)
+        for (of_fold, _), part in zip(found, parts, strict=True)
+    ]
+    return mean_of_folds(metrics), any(sampled for _, sampled in found)
 
 
 def _pair(

@@ -117,9 +117,16 @@ def _draw_path(axis: Axes, path: Path) -> None:
     for point in inner[1:]:
         mark(axis, replace(point, label="_"), COLORS[1])  # matplotlib: not in the legend
     mark(axis, last, COLORS[2])
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # no line runs through a label
     for point in inner:
-        place = (point.seconds * 1e3, point.rsum)
-        axis.annotate(point.label, place, xytext=(6, 7), textcoords="offset points", fontsize=8)
+        axis.annotate(
+            point.label,
+            (point.seconds * 1e3, point.rsum),
+            xytext=(6, 7),
+            textcoords="offset points",
+            fontsize=8,
+            bbox=paper,
+        )
 
 
 def _places(points: Sequence[Point]) -> tuple[list[float], list[float]]:

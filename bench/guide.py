@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.layout import Column, Grid, Row, markdown_table, significant
+from bench.rendered import Report
+from bench.sections import View
 from bench.tables import tables
 from bench.verdicts import CERTAIN, CLAIMS, Effect, Verdict
-
-if TYPE_CHECKING:
-    from bench.report import Report
-    from bench.sections import View
 
 SHARING_TITLE = "when does sharing pay?"
 CLAIM_COLUMNS = (

@@ -12,7 +12,7 @@ from cookie.errors import UserError
 
 if TYPE_CHECKING:
     from bench.budget import Choice
-    from bench.report import Report
+    from bench.rendered import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bench.measure.accuracy import AccuracySummary
 
 KS = (1, 5, 10)
+COCO_FOLDS = {"coco-5k": 1, "coco-1k": 5}
+"""Parts of MSCOCO's test split that are searched each on its own, by protocol."""
 ROWS = {"i2t": "image to text", "t2i": "text to image"}
 
 
@@ -40,7 +42,8 @@ class PretrainedOptions:
         model: open_clip, transformers_clip (CLIP and SigLIP), vilt or blip_itm.
         weights: a folder or a name on the hub; for open_clip also ARCHITECTURE/TAG,
             ARCHITECTURE/FILE, hf-hub:OWNER/NAME or local-dir:FOLDER.
-        dataset: scenes (generated), flickr8k, flickr30k, or a folder's name.
+        dataset: scenes (generated), flickr8k, flickr30k, coco-5k (MSCOCO's whole test split),
+            coco-1k (the mean of its five folds), or a folder's name.
         split: train, val or test.
         data_root: where data sets lie; by default COOKIE_DATA, then data.
         limit: use the first so many images only.
@@ -83,6 +86,11 @@ def check(options: PretrainedOptions) -> None:
         raise UserError("--limit needs at least 2 images.")
     if not options.seconds > 0:
         raise UserError("--seconds needs a positive number of seconds.")
+    if options.dataset in COCO_FOLDS and (options.limit is not None or options.split != "test"):
+        raise UserError(
+            f"{options.dataset} means the whole test split of MSCOCO: leave out --limit and "
+            "--split, or name the data set 'coco'."
+        )
 
 
 def judged(options: PretrainedOptions) -> tuple[dict[str, Any], AccuracySummary]:
@@ -97,17 +105,19 @@ def judged(options: PretrainedOptions) -> tuple[dict[str, Any], AccuracySummary]
 
     checkpoints[options.model]  # what is unknown is refused before anything is read
     device = resolve_device(options.device)
-    dataset = load_dataset(options.dataset, options.data_root)
+    folds = COCO_FOLDS.get(options.dataset)
+    dataset = load_dataset("coco" if folds else options.dataset, options.data_root)
     split = dataset.split(options.split)
     bundle = load(options.model, options.weights, random=options.random)
     summary = accuracy(
         bundle,
         split,
-        protocol=f"karpathy-{options.split}",
+        protocol=options.dataset if folds else f"karpathy-{options.split}",
         device=device,
         limit=options.limit,
         seconds=options.seconds,
         precision=options.precision,
+        folds=folds or 1,
     )
     facts: dict[str, Any] = {
         "model": options.model,
@@ -115,6 +125,7 @@ def judged(options: PretrainedOptions) -> tuple[dict[str, Any], AccuracySummary]
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
         "split": options.split,
+        "folds": folds or 1,
         "limit": options.limit,
     }
     return facts, summary
@@ -125,10 +136,12 @@ def page(facts: dict[str, Any], summary: AccuracySummary) -> str:
     weights = facts["weights"] or "RANDOM WEIGHTS: what follows is chance"
     galleries = {name: summary.metrics[name]["gallery"] for name in ROWS}
     where = f"{facts['dataset']} {facts['split']}"
+    folds = facts["folds"]
+    each = f" in the first of {folds} folds; what follows is their mean" * (folds > 1)
     return "\n".join(
         [
             f"{facts['model']} ({weights})",
-            f"on {where}: {galleries['t2i']} images, {galleries['i2t']} captions",
+            f"on {where}: {galleries['t2i']} images, {galleries['i2t']} captions{each}",
             f"{'':<14}" + "".join(f"{f'R@{k}':>20}" for k in KS),
             *(_row(name, summary) for name in ROWS),
             f"RSUM {_cell(summary.rsum.to_dict())}",

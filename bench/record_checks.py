@@ -12,6 +12,7 @@ from typing import TypeAlias, get_args
 import numpy as np
 
 from bench.evidence import DIRECTIONS
+from bench.histories import problems
 from bench.record_types import MISSHAPEN, TYPES, type_problems
 from bench.records import EVERY_SYSTEM, Kind, Record, read
 from bench.systems import systems
@@ -166,12 +167,19 @@ def _direction(
             yield f"{direction} R@{k} is {recall:.4f} and {found:.4f} by its ranks."
 
 
+def _history(path: Path, record: Record) -> Iterator[str]:
+    """The stored course of a training is the whole of it and leads to its values."""
+    if record.cell.kind == "train" and record.samples:
+        yield from problems(record.samples, record.values)
+
+
 _CHECKS: Mapping[str, Check] = {
     "place": _place,
     "settings": _settings,
     "data": _data,
     "time": _time,
     "ranks": _ranks,
+    "history": _history,
 }
 
 

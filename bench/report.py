@@ -7,11 +7,10 @@ Needs neither torch nor a model, so it runs wherever the records are.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -23,45 +22,17 @@ from bench.layout import csv_text
 from bench.plots import save
 from bench.provenance import facts, remarks, title
 from bench.record_types import readable
-from bench.records import Section, read_all, write_text
+from bench.records import read_all, write_text
+from bench.rendered import Report
 from bench.sections import View, views
 from bench.sharing_page import render_sharing
 from bench.tables import Block, Table, tables
+from bench.training_plots import CAPTION
 from bench.web.index import index_page
 from cookie.errors import UserError, run_main
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A rendered table.
-
-    Attributes:
-        table: its number. dataset: its data set. path: of the markdown page.
-        blocks: what it says, by section. plot: path of the drawing, None where there is none.
-    """
-
-    table: str
-    dataset: str
-    path: Path
-    blocks: tuple[tuple[View, Block], ...]
-    plot: Path | None = None
-
-    @property
-    def sentences(self) -> dict[Section, list[str]]:
-        """The verdicts by section."""
-        return {view.section: list(block.sentences) for view, block in self.blocks}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "table": self.table,
-            "dataset": self.dataset,
-            "path": str(self.path),
-            "verdicts": [
-                {**dataclasses.asdict(section), "sentences": sentences}
-                for section, sentences in self.sentences.items()
-            ],
-        }
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def render_all(results: Path) -> list[Report]:
@@ -108,13 +79,20 @@ def render(table: Table, sections: Sequence[View], folder: Path) -> Report:
     """Write one table's page, CSV and plot into ``folder``."""
     stem = folder / f"table_{table.number}"
     blocks = tuple((view, table.block(view)) for view in sections)
-    figure = table.plot(sections)
-    if figure is not None:
-        save(figure, stem)
+    drawing = _drawn(table.plot(sections), stem)
+    training = _drawn(table.training(sections), folder / f"training_{table.number}")
+    report = Report(table.number, folder.name, stem.with_suffix(".md"), blocks, drawing, training)
     write_text(stem.with_suffix(".csv"), csv_text(_csv_rows(blocks)))
-    write_text(stem.with_suffix(".md"), page(table, folder.name, blocks, figure is not None))
-    drawing = None if figure is None else stem.with_suffix(".svg")
-    return Report(table.number, folder.name, stem.with_suffix(".md"), blocks, drawing)
+    write_text(report.path, page(table, report))
+    return report
+
+
+def _drawn(figure: Figure | None, stem: Path) -> Path | None:
+    """Store a drawing and return where its SVG is."""
+    if figure is None:
+        return None
+    save(figure, stem)
+    return stem.with_suffix(".svg")
 
 
 def _csv_rows(blocks: Iterable[tuple[View, Block]]) -> list[dict[str, Any]]:
@@ -131,18 +109,26 @@ def _csv_rows(blocks: Iterable[tuple[View, Block]]) -> list[dict[str, Any]]:
     ]
 
 
-def page(table: Table, dataset: str, blocks: Sequence[tuple[View, Block]], has_plot: bool) -> str:
+def page(table: Table, report: Report) -> str:
     """Return the markdown page of a table."""
     name = f"table_{table.number}"
     head = [
-        f"# Table {table.number}: {table.title} ({dataset})",
+        f"# Table {table.number}: {table.title} ({report.dataset})",
         f"What the columns mean: [guide](../README.md). Values: [{name}.csv]({name}.csv). "
-        "Rendered from the records beside this page; rendering again changes nothing.",
+        "Rendered from the records beside this page; rendering again changes nothing."
+        + " How the rows were [trained](#training)."
+        * bool(report.training),
     ]
-    plot = [f"![{table.title}]({name}.svg)"] if has_plot else []
-    sections = [part for view, block in blocks for part in _section(view, block)]
+    plot = [f"![{table.title}]({report.plot.name})"] if report.plot else []
+    sections = [part for view, block in report.blocks for part in _section(view, block)]
     tail = [table.tail()] if table.tail() else []
-    return "\n\n".join([*head, *plot, *sections, *tail]) + "\n"
+    return "\n\n".join([*head, *plot, *sections, *_training(report), *tail]) + "\n"
+
+
+def _training(report: Report) -> list[str]:
+    if report.training is None:
+        return []
+    return ["## Training", CAPTION, f"![Loss and validation over steps]({report.training.name})"]
 
 
 def _section(view: View, block: Block) -> list[str]:

@@ -53,7 +53,7 @@ class Options:
         table: number of the table; --list shows them.
         all: all tables.
         sharing: when sharing pays: COOKIE and its rivals by training pairs and by depth.
-        dataset: scenes (generated), flickr8k, flickr30k, coco-1k, coco-5k, or a folder's name.
+        dataset: scenes (generated), flickr8k, flickr30k, coco (5K), or a folder's name.
         preset: tiny, small, paper or smoke; by default the one that suits the data set.
         seeds: of training; speed is measured for the first one.
         device: auto, cpu, cuda or cuda:N.

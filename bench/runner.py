@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -30,6 +30,7 @@ from bench.cells import (
 from bench.cells.kept_scores import remove_kept_scores
 from bench.environment import machine_state
 from bench.failures import FailureStore, reason_of, without
+from bench.histories import stored_samples
 from bench.outcome import Outcome
 from bench.plan import needed
 from bench.protocols import protocol
@@ -40,6 +41,7 @@ from bench.workshop import Workshop
 from cookie.errors import UserError
 from cookie.files import home
 from cookie.shortage import shortages
+from cookie.training.journal import NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,9 @@ class Runner:
         """
         ran, failed = 0, dict[Cell, str]()
         for number, cell in enumerate(cells, 1):
-            if not self.options.force and self.finished(cell, cells):
+            record = None if self.options.force else self.finished(cell, cells)
+            if record is not None:
+                self._complete(record)
                 continue
             print(f"[{number}/{len(cells)}] {cell}", file=sys.stderr, flush=True)
             lacking = [other for other in self.needs(cell, cells) if other in failed]
@@ -143,6 +147,18 @@ class Runner:
     def finished(self, cell: Cell, cells: Sequence[Cell]) -> Record | None:
         """Return the record of a cell that was finished here with the same makings."""
         return self.store.finished(cell, self.stamp(cell, cells))
+
+    def _complete(self, record: Record) -> None:
+        """Give a training that was finished before records held its course the course it took.
+
+        Its stamp names the weights, and only the run that left them has led here.
+        """
+        if record.cell.kind != "train" or record.samples:
+            return
+        journal = self.workshop.run_dir(record.cell.system, record.cell.seed) / NAME
+        samples = stored_samples(journal, record.values)
+        if samples is not None:
+            self.store.write(replace(record, samples=samples))
 
     def _run(self, cell: Cell, cells: Sequence[Cell]) -> None:
         if cell.kind == "train" and self.options.force:

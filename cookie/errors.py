@@ -1,8 +1,11 @@
 """Errors that a user can mend, each said in one sentence that names the thing and the mend."""
 
 import difflib
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -24,18 +27,32 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 def run_main(main: Callable[[], None]) -> None:
     """Run a command's ``main``; a :class:`UserError` becomes one sentence and exit code 2.
 
-    A full disk is reported the same way, and Ctrl-C exits with 130; neither prints a traceback.
+    So does what the system says of a file, such as a name that is too long or a full disk.
+    Ctrl-C exits with 130, and a reader that has gone, as ``head`` does, with 1.
     """
     try:
         main()
+        sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _stop(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes there
+        raise SystemExit(1) from None
     except OSError as error:
-        if error.errno != 28:  # ENOSPC
+        if error.filename is None:
             raise
-        print(f"error: no space left while writing '{error.filename}': free some.", file=sys.stderr)
-        raise SystemExit(2) from None
+        _stop(_of_file(error))
     except KeyboardInterrupt:
         print("interrupted: finished cells are kept; run the command again.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _of_file(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"no space left while writing '{error.filename}': free some."
+    return f"'{error.filename}' cannot be used ({error.strerror}): name another, or mend it."
+
+
+def _stop(sentence: str) -> NoReturn:
+    print(f"error: {' '.join(sentence.splitlines())}", file=sys.stderr)  # names may hold breaks
+    raise SystemExit(2) from None

@@ -82,12 +82,25 @@ def load_run(folder: Path, device: torch.device) -> Run:
     if not folder.is_dir():
         raise UserError(f"There is no folder '{folder}': train with 'python -m cookie train'.")
     facts, setup = read_facts(folder, BEST), read_facts(folder, SETUP)
-    config = settings_from(Config, facts["config"])
+    config = _config(folder, facts)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     model = Cookie(config, tokenizer.vocabulary_size)
     load_weights(folder, BEST, model)
     model = model.to(device).eval().requires_grad_(requires_grad=False)
     return Run(folder, config, setup, tokenizer, model, facts["sha256"], facts["score"])
+
+
+def _config(folder: Path, facts: Mapping[str, Any]) -> Config:
+    """Return the settings among a run's facts, all of which have to be there."""
+    try:
+        config = settings_from(Config, facts["config"])
+        float(facts["score"])
+        str(facts["sha256"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise UserError(
+            f"'{folder}' is no run of this version ({type(error).__name__}: {error}): train again."
+        ) from None
+    return config
 
 
 def newest_run() -> Path:

@@ -11,6 +11,7 @@ from torch import nn
 from baselines.equal_parameters import above_encoders
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
+from bench.histories import samples_of
 from bench.pretraining import pretrain
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
@@ -46,7 +47,8 @@ def run(
     )
     results = [result] if before is None else [before.result, result]
     common = {"training_pairs": len(corpus.captions), **parameters(module)}
-    return _values(results, workshop.config.train.batch_size) | common, {}
+    samples = samples_of(result.history) if before is None else {}  # a history is of one stage
+    return _values(results, workshop.config.train.batch_size) | common, samples
 
 
 def _values(results: list[TrainResult], size: int) -> dict[str, Any]:

@@ -71,6 +71,10 @@ class Note:
         return "\n".join([f"## {self.heading}", "", *(f"- {line}" for line in self.lines)])
 
 
+def _not_drawn(views: Sequence[View]) -> None:
+    """Draw nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table.
@@ -81,6 +85,7 @@ class Table:
         has_rows: whether a section has anything for it.
         block: lays out one section.
         plot: draws all sections, or returns None where there is nothing to draw.
+        training: draws how the rows of all sections were trained, or returns None.
         appendix: grids that follow the sections. notes: what follows them in words.
         columns: what its columns mean, for the generated guide.
     """
@@ -91,6 +96,7 @@ class Table:
     has_rows: Callable[[View], bool]
     block: Callable[[View], Block]
     plot: Callable[[Sequence[View]], Figure | None]
+    training: Callable[[Sequence[View]], Figure | None] = _not_drawn
     appendix: Callable[[], Sequence[Grid]] = tuple
     notes: Sequence[Note] = ()
     columns: Sequence[str] = ()

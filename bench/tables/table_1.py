@@ -22,6 +22,7 @@ from bench.plots import Curve, CurvePanel, curves
 from bench.records import Cell
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
+from bench.training_plots import TrainingPanel, Trainings, together, trainings_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -139,6 +140,20 @@ def _panel(view: View, direction: str) -> CurvePanel:
     )
 
 
+def training(views: Sequence[View]) -> Figure | None:
+    """Return loss and validation over steps, a row a section; None where nothing is known."""
+    panels = [TrainingPanel(view.section.name, trained(view)) for view in views]
+    panels = [panel for panel in panels if panel.trainings]
+    return together(panels) if panels else None
+
+
+def trained(view: View) -> tuple[Trainings, ...]:
+    """Return the trainings of all systems but the ablation's, as far as the records hold them."""
+    names = [name for name in systems if not systems[name].variant]
+    found = (trainings_of(view, n, systems[n].label, systems[n].marker) for n in names)
+    return tuple(trainings for trainings in found if trainings.histories)
+
+
 register(
     Table(
         number="1",
@@ -147,6 +162,7 @@ register(
         has_rows=has_rows,
         block=block,
         plot=plot,
+        training=training,
         columns=(
             "**i2t R@K, t2i R@K**: percent of image (caption) queries with a right caption "
             "(image) among the first K.",

@@ -14,6 +14,7 @@ from bench.seed_contrasts import Contrast, contrast
 from bench.sharing import sharing_aligns
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
+from bench.training_plots import TrainingPanel, Trainings, one_by_one, trainings_of
 from bench.variants import VARIANTS, Variant
 
 if TYPE_CHECKING:
@@ -144,6 +145,20 @@ def _panel(view: View) -> BarPanel:
     return BarPanel(view.section.name, bars)
 
 
+def training(views: Sequence[View]) -> Figure | None:
+    """Return loss and validation over steps, two panels a row; None where nothing is known."""
+    panels = [TrainingPanel(view.section.name, trained(view)) for view in views]
+    panels = [panel for panel in panels if len(panel.trainings) > 1]
+    return one_by_one(panels) if panels else None
+
+
+def trained(view: View) -> tuple[Trainings, ...]:
+    """Return COOKIE's trainings, then those of the other rows whose records hold them."""
+    rows = [v.name for v in VARIANTS if v.name != REFERENCE]
+    found = [trainings_of(view, name, LABELS[name]) for name in (REFERENCE, *rows)]
+    return (found[0], *(trainings for trainings in found[1:] if trainings.histories))
+
+
 register(
     Table(
         number="5",
@@ -152,6 +167,7 @@ register(
         has_rows=has_rows,
         block=block,
         plot=plot,
+        training=training,
         columns=(
             "**parameters above the encoders**: projections, what stands between, pooling, "
             "embedding, temperature; **trained parameters** counts what learns, encoders included.",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.guide import (
     ENDING,
@@ -17,15 +17,14 @@ from bench.guide import (
 )
 from bench.layout import Footnotes
 from bench.provenance import facts, remarks, title
+from bench.rendered import Report
+from bench.sections import View
 from bench.tables import Block, tables
+from bench.training_plots import CAPTION
 from bench.verdicts import Finding, Verdict
 from bench.web.examples import examples_markup
 from bench.web.markup import Markup, join, prose, tag
 from bench.web.tables import block_markup, grid_markup
-
-if TYPE_CHECKING:
-    from bench.report import Report
-    from bench.sections import View
 
 HERE = Path(__file__).parent
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -95,7 +94,7 @@ def _contents(reports: Sequence[Report], sharing: Path | None) -> Markup:
 def _claims(reports: Sequence[Report], results: Path) -> Markup:
     grid = claim_grid(reports, results)
     heading = tag("h2", grid.heading)
-    table = grid_markup(grid, Footnotes(), "claims", with_heading=False)
+    table = grid_markup(grid, Footnotes(), "claims", "The claims and what was measured")
     return tag("section", heading, table, id="claims", class_="claims")
 
 
@@ -110,21 +109,24 @@ def _dataset(name: str, reports: Sequence[Report], results: Path) -> Markup:
 def _table(report: Report, results: Path) -> Markup:
     name, table = _anchor(report), tables[report.table]
     page = link_to(report, results)
-    links = prose(f"As [markdown]({page}), as [CSV]({page.removesuffix('.md')}.csv).")
+    words = f"As [markdown]({page}), as [CSV]({page.removesuffix('.md')}.csv)."
+    trained = f" How the rows were [trained](#{name}-training)." * bool(report.training)
+    links = tag("p", prose(words + trained))
     sections = [
-        _section(view, block, f"{name}-{number}")
+        _section(view, block, f"{name}-{number}", f"{table.title}, {view.section.name}")
         for number, (view, block) in enumerate(report.blocks, 1)
     ]
     heading = tag("h3", f"Table {table.number}: {table.title} ({report.dataset})")
-    return tag("section", heading, tag("p", links), _plot(report), *sections, id=name)
+    plot = _figure(report.plot, name, f"{table.title} ({report.dataset})")
+    return tag("section", heading, links, plot, *sections, _training(report), id=name)
 
 
-def _section(view: View, block: Block, name: str) -> Markup:
+def _section(view: View, block: Block, name: str, caption: str) -> Markup:
     return join(
         [
             tag("h4", prose(title(view))),
             tag("ul", *map(_verdict, block.verdicts), class_="verdicts") if block.verdicts else "",
-            block_markup(block, name),
+            block_markup(block, name, caption),
             _provenance(view),
         ]
     )
@@ -144,22 +146,37 @@ def _provenance(view: View) -> Markup:
     return tag("details", tag("summary", "Provenance"), tag("ul", *items))
 
 
-def _plot(report: Report) -> Markup:
-    """Return the drawing inlined; its names are made the figure's own."""
-    if report.plot is None:
+def _training(report: Report) -> Markup:
+    if report.training is None:
         return Markup("")
-    text = report.plot.read_text(encoding="utf-8")
-    caption = tag("figcaption", f"{tables[report.table].title} ({report.dataset})")
-    return tag("figure", inlined(text, _anchor(report)), caption)
+    name = f"{_anchor(report)}-training"
+    heading = tag("h4", f"Training of the rows of table {report.table} ({report.dataset})")
+    drawing = _figure(report.training, name, "Training loss and validation RSUM over steps")
+    return tag("section", heading, tag("p", CAPTION), drawing, id=name)
 
 
-def inlined(svg: str, prefix: str) -> Markup:
-    """Return an SVG file as an element: no prologue, no metadata, every name with ``prefix``."""
+def _figure(drawing: Path | None, name: str, caption: str) -> Markup:
+    """Return the drawing inlined; its names are made the figure's own."""
+    if drawing is None:
+        return Markup("")
+    text = drawing.read_text(encoding="utf-8")
+    return tag("figure", inlined(text, name, caption), tag("figcaption", caption))
+
+
+def inlined(svg: str, prefix: str, words: str) -> Markup:
+    """Return an SVG file as an element: no prologue, no metadata, every name with ``prefix``.
+
+    Args:
+        svg: content of the file.
+        prefix: put before its names, so that they are the drawing's own.
+        words: what is read aloud in the drawing's place.
+    """
     drawing = svg[svg.index("<svg") :]
     drawing = re.sub(r"\s*<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     for before in ('id="', 'href="#', "url(#"):
         drawing = drawing.replace(before, f"{before}{prefix}-")
-    return Markup(drawing.replace("<svg ", f'<svg role="img" aria-label="{prefix}" ', 1).strip())
+    label = f'<svg role="img" aria-label="{html.escape(words)}" '
+    return Markup(drawing.replace("<svg ", label, 1).strip())
 
 
 def _appendix(reports: Sequence[Report]) -> Markup:
@@ -168,7 +185,7 @@ def _appendix(reports: Sequence[Report]) -> Markup:
     notes = {note.heading: note for number in shown for note in tables[number].notes}
     parts = [
         *(
-            join([tag("h2", grid.heading), grid_markup(grid, Footnotes(), "", with_heading=False)])
+            join([tag("h2", grid.heading), grid_markup(grid, Footnotes(), "", grid.heading)])
             for grid in grids.values()
         ),
         *(

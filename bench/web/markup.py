@@ -54,6 +54,11 @@ def prose(text: str) -> Markup:
     return join([*parts, text[end:]])
 
 
+def plain(text: str) -> str:
+    """Return a sentence's words alone, as they are for an attribute."""
+    return _INLINE.sub(lambda found: next(filter(None, found.groups())), text)
+
+
 def _set(
     code: str | None, strong: str | None, emphasis: str | None, words: str | None, to: str | None
 ) -> Markup:

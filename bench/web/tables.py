@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.layout import Column, Footnotes, Grid, Marked, Missing, Row, Value
 from bench.tables import Block
-from bench.web.markup import Markup, join, prose, tag
+from bench.web.markup import Markup, join, plain, prose, tag
 
 _UNITS = {
     **{"µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
@@ -16,10 +16,16 @@ _UNITS = {
 _NUMBER = re.compile(r"([+-]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?)(?: (µs|ms|s|min|h|k|M|G|T)\b)?")
 
 
-def block_markup(block: Block, name: str) -> Markup:
-    """Return a block's tables and footnotes; ``name`` keeps their anchors apart."""
+def block_markup(block: Block, name: str, caption: str) -> Markup:
+    """Return a block's tables and footnotes.
+
+    Args:
+        block: what a table says about a section.
+        name: keeps the anchors of blocks apart.
+        caption: of the grids that have no heading of their own.
+    """
     footnotes = Footnotes()
-    parts = [grid_markup(grid, footnotes, name) for grid in block.grids]
+    parts = [grid_markup(grid, footnotes, name, grid.heading or caption) for grid in block.grids]
     notes = [
         tag("li", tag("b", letter), " ", prose(reason), id=f"{name}-{letter}")
         for letter, reason in footnotes.items()
@@ -27,11 +33,8 @@ def block_markup(block: Block, name: str) -> Markup:
     return join([*parts, tag("ul", *notes, class_="notes") if notes else ""])
 
 
-def grid_markup(
-    grid: Grid, footnotes: Footnotes, name: str, *, with_heading: bool = True
-) -> Markup:
+def grid_markup(grid: Grid, footnotes: Footnotes, name: str, caption: str) -> Markup:
     """Return a table that scrolls by itself where it is wider than the screen."""
-    caption = grid.heading or "Values"
     head = [
         tag("th", prose(column.heading), scope="col", class_=column.align)
         for column in grid.columns
@@ -39,15 +42,14 @@ def grid_markup(
     body = [tag("tr", *_cells(grid.columns, row, footnotes, name)) for row in grid.rows]
     table = tag(
         "table",
+        tag("caption", prose(caption)),
         tag("thead", tag("tr", *head)),
         tag("tbody", *body),
         class_="sortable",
-        aria_label=caption,
     )
-    heading = tag("h5", prose(grid.heading)) if grid.heading and with_heading else ""
     lead = tag("p", prose(grid.lead)) if grid.lead else ""
-    box = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption)
-    return join([heading, lead, box])
+    box = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=plain(caption))
+    return join([lead, box])
 
 
 def _cells(

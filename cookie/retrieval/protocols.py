@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ from cookie.retrieval.recall import KS, evaluate, join_blocks
 FOLDS = 5
 PROTOCOLS = ("karpathy-test", "coco-5k", "coco-1k")
 _QUERIES_AT_ONCE = 512
+EvaluatedFold: TypeAlias = tuple[RetrievalMetrics, IndexArray, IndexArray]
+"""One fold's metrics, and the rows of its images and captions in the whole split."""
 
 
 def evaluate_protocol(
@@ -96,6 +99,11 @@ def evaluate_folds(
         _evaluate_fold(image_embeddings, caption_embeddings, index, ks, start, images // folds)
         for start in range(0, images, images // folds)
     ]
+    return mean_of_folds(parts)
+
+
+def mean_of_folds(parts: Sequence[EvaluatedFold]) -> RetrievalMetrics:
+    """Return the mean of the folds' figures; the ranks are joined in the order of the queries."""
     return RetrievalMetrics(
         i2t=_mean_direction([found.i2t for found, _, _ in parts], [own for _, own, _ in parts]),
         t2i=_mean_direction([found.t2i for found, _, _ in parts], [own for _, _, own in parts]),
@@ -104,8 +112,7 @@ def evaluate_folds(
 
 def _evaluate_fold(
     images: Matrix, captions: Matrix, index: IndexArray, ks: Sequence[int], start: int, size: int
-) -> tuple[RetrievalMetrics, IndexArray, IndexArray]:
-    """Return one fold's metrics, and which images and captions it holds."""
+) -> EvaluatedFold:
     own = np.flatnonzero((index >= start) & (index < start + size)).astype(np.int64)
     found = evaluate(images[start : start + size], captions[own], index[own] - start, ks)
     return found, np.arange(start, start + size), own

@@ -154,9 +154,11 @@ def read_facts(folder: Path, name: str) -> dict[str, Any]:
     """
     path = folder / f"{name}.json"
     try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"'{path}' cannot be read ({error}): is '{folder}' a run?") from None
+    if not isinstance(facts, dict):
+        raise UserError(f"'{path}' holds no facts: is '{folder}' a run?")
     return facts
 
 

@@ -122,10 +122,20 @@ def efficiency(system: str, seconds: float, **options: Any) -> Record:  # noqa: 
     return record("efficiency", system, values)
 
 
-def train(system: str, *, seed: int = 0) -> Record:
-    """Return a training record."""
+def train(system: str, *, seed: int = 0, course: bool = False) -> Record:
+    """Return a training record, with the course it took if ``course``."""
     values = {"steps": 600, "seconds": 61.0, "best_step": 500, "trainable_parameters": 1_000_000}
-    return record("train", system, values, seed=seed)
+    return record("train", system, values, seed=seed, samples=samples() if course else {})
+
+
+def samples() -> dict[str, Any]:
+    """Return the course of a training of 600 steps that was best after 500."""
+    steps, judged = list(range(50, 601, 50)), list(range(100, 601, 100))
+    log = {"step": steps, "loss": [5.0 / (1 + step / 100) for step in steps]}
+    return {
+        "log": log | {"rate_0": [1e-4] * len(steps)},
+        "validation": {"step": judged, "score": [step - max(0, step - 500) * 2 for step in judged]},
+    }
 
 
 def latency(medians: Mapping[str, float], gallery: int = IMAGES) -> Record:

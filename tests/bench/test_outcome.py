@@ -11,7 +11,7 @@ from bench.budget import Choice
 from bench.estimate import Estimate
 from bench.outcome import Outcome, as_json, print_reports
 from bench.records import Cell
-from bench.report import Report
+from bench.rendered import Report
 from bench.sections import views
 from bench.tables import tables
 from cookie.errors import UserError

@@ -29,6 +29,7 @@ from bench.architectures import Architecture
 from bench.pretrained import PretrainedOptions, check, main
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import Photographs, Split
+from cookie.data.karpathy import EXPECTED
 from cookie.errors import UserError, run_main
 from tests.baselines.pretrained.material import save, shaken
 from tests.baselines.pretrained.test_transformers_clip import build as small_clip
@@ -132,9 +133,13 @@ def recalls(scores: Tensor, owners: list[int]) -> dict[str, dict[str, float]]:
     return table
 
 
-def material(bundle: Any, root: Path) -> tuple[Any, Any, list[int]]:  # noqa: ANN401
+def material(
+    bundle: Any,  # noqa: ANN401 -- of any model
+    root: Path,
+    name: str = "mine",
+) -> tuple[Any, Any, list[int]]:
     """Return all pictures and captions as ``bundle`` reads them, and whose the captions are."""
-    split: Split = load_dataset("mine", root).split("test")
+    split: Split = load_dataset(name, root).split("test")
     assert isinstance(split.images, Photographs)
     pictures = [split.images.original(index) for index in range(len(split))]
     return bundle.images(pictures), bundle.texts(split.captions), split.caption_image.tolist()
@@ -179,6 +184,76 @@ def test_what_does_not_fit_into_the_time_is_sampled(command: Command, vilt: Path
     printed = command("vilt", "--weights", str(vilt), "--seconds", "1e-9")
     assert "Sampled: 2 images and 2 captions asked the full gallery." in printed
     assert f"on mine test: 6 images, {COUNT} captions" in printed
+
+
+FOLDED = 10
+"""Photographs of the made-up MSCOCO: five folds of two."""
+
+
+@pytest.fixture
+def coco(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a data root with a made-up MSCOCO whose images have one to three captions."""
+    monkeypatch.setitem(EXPECTED, "coco", {"test": (FOLDED,)})
+    entries = [
+        entry(f"{n}.jpg", "test", sentences=[{"raw": text} for text in CAPTIONS[n % len(CAPTIONS)]])
+        for n in range(FOLDED)
+    ]
+    write_annotations(tmp_path / "coco", entries)
+    pictures = {f"{n}.jpg": jpeg(25 * n, 40 + 7 * n, 50) for n in range(FOLDED)}
+    write_images(tmp_path / "coco", pictures)
+    return tmp_path
+
+
+def mean_of_recalls(scores: Tensor, owners: list[int]) -> dict[str, dict[str, float]]:
+    """Return the mean over five folds of the recalls within each, the slow way."""
+    tables = []
+    for first in range(0, FOLDED, 2):
+        own = [c for c, image in enumerate(owners) if first <= image < first + 2]
+        tables.append(recalls(scores[first : first + 2, own], [owners[c] - first for c in own]))
+    return {
+        name: {k: sum(table[name][k] for table in tables) / 5 for k in ("1", "5", "10")}
+        for name in ("i2t", "t2i")
+    }
+
+
+def check_folds(command: Command, root: Path, scores: Tensor, owners: list[int], *how: str) -> None:
+    place = ("--data-root", str(root))
+    found = json.loads(command(*how, *place, "--dataset", "coco-1k", "--json"))
+    whole = json.loads(command(*how, *place, "--dataset", "coco-5k", "--json"))
+    plain = json.loads(command(*how, *place, "--dataset", "coco", "--json"))
+    expected = mean_of_recalls(scores, owners)
+    assert expected != recalls(scores, owners), "the folds would not show"
+    for name in ("i2t", "t2i"):
+        assert found["accuracy"][name]["recall"] == pytest.approx(expected[name])
+        assert whole["accuracy"][name]["recall"] == pytest.approx(recalls(scores, owners)[name])
+        assert plain["accuracy"][name] == whole["accuracy"][name]
+        assert len(found["accuracy"]["clusters"][name]) == len(plain["accuracy"]["clusters"][name])
+    assert (found["folds"], whole["folds"], plain["folds"]) == (5, 1, 1)
+    assert found["accuracy"]["protocol"] == "coco-1k"
+    assert whole["accuracy"]["protocol"] == "coco-5k"
+    assert found["dataset"] == whole["dataset"] == "coco"
+    printed = command(*how, *place, "--dataset", "coco-1k")
+    assert "2 images" in printed
+    assert "in the first of 5 folds; what follows is their mean" in printed
+
+
+@torch.inference_mode()
+def test_coco_1k_is_the_mean_of_five_folds_for_a_dual_encoder(
+    command: Command, clip: Path, coco: Path
+) -> None:
+    bundle = build_transformers_clip(str(clip))
+    images, texts, owners = material(bundle, coco, "coco")
+    scores = bundle.model.encode_images(images) @ bundle.model.encode_texts(texts).T
+    check_folds(command, coco, scores, owners, "transformers_clip", "--weights", str(clip))
+
+
+def test_coco_1k_is_the_mean_of_five_folds_for_a_pair_scorer(
+    command: Command, vilt: Path, coco: Path
+) -> None:
+    bundle = build_vilt(str(vilt))
+    images, texts, owners = material(bundle, coco, "coco")
+    scores = naive_scores(bundle.model, images, texts)
+    check_folds(command, coco, scores, owners, "vilt", "--weights", str(vilt))
 
 
 def test_the_page_says_whose_weights_on_what_and_how_sure(command: Command, clip: Path) -> None:
@@ -250,6 +325,9 @@ def test_a_checkpoint_without_its_head_is_refused(refused: Command, tmp_path: Pa
         (["vilt", "--dataset", "flikr8k"], "did you mean 'flickr8k'?"),
         (["vilt", "--device", "tpu9"], "Unknown device 'tpu9'"),
         (["vilt", "--limit", "1"], "--limit needs at least 2 images."),
+        (["vilt", "--dataset", "coco-1k", "--limit", "9"], "the whole test split of MSCOCO"),
+        (["vilt", "--dataset", "coco-5k", "--split", "val"], "the whole test split of MSCOCO"),
+        (["vilt", "--dataset", "coco-1k"], "has no dataset_coco.json"),
         (["vilt", "--seconds", "0"], "--seconds needs a positive number"),
     ],
 )

@@ -54,6 +54,19 @@ def test_a_setting_changed_by_hand_is_found() -> None:
     assert made.stamp.config_digest in problem
 
 
+def test_a_course_that_is_not_the_training_s_is_found() -> None:
+    made = train("cookie", course=True)
+    assert found(made) == []
+    ((check, problem),) = found(
+        changed(made, values={**made.values, "steps": 500, "best_step": 500})
+    )[:1]
+    assert check == "history"
+    assert "ends at step 600" in problem
+    ((check, problem),) = found(changed(made, samples={"log": {"step": [1]}}))
+    assert check == "history"
+    assert "not as they should be" in problem
+
+
 def test_regime_and_preset_agree_with_the_settings() -> None:
     ((check, problem),) = found(changed(train("cookie"), regime="frozen"))
     assert check == "settings"

@@ -20,7 +20,7 @@ from bench.records import parse, read
 from bench.report import render_all, render_dataset
 from bench.validate import validate
 from cookie.errors import DataError, UserError
-from tests.bench.hand_made import growth, shortlist_speed, shortlists, whole_section
+from tests.bench.hand_made import growth, shortlist_speed, shortlists, train, whole_section
 from tests.bench.test_report import stored
 
 FULL = os.environ.get("COOKIE_BENCH") == "full"
@@ -32,6 +32,7 @@ SPEEDS = {"dual_stream": 0.002, "cookie": 0.003, "single_stream": 1.3}
 LENGTHS = {"1": 4, "8": 20, "alone": 26, "whole": 28}
 RECORDS = [
     *whole_section(),
+    train("cookie", seed=1, course=True),
     growth(1_000, SPEEDS),
     growth(10_000, {name: 10 * p50 for name, p50 in SPEEDS.items()}),
     shortlists(LENGTHS),

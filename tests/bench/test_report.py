@@ -14,6 +14,7 @@ from bench.failures import FailureStore
 from bench.records import Cell, Ledger, Record, RecordStore
 from bench.report import render_all
 from bench.tables import tables
+from bench.validate import validate
 from cookie.errors import DataError
 from tests.bench.hand_made import (
     growth,
@@ -61,6 +62,26 @@ def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     first = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     render_all(results)
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == first
+
+
+def test_how_the_rows_were_trained_is_drawn_and_linked(tmp_path: Path) -> None:
+    rows = [train(name, course=True) for name in ("cookie", "unshared")]
+    made = [r for r in whole_section() if r.cell.kind != "train"]
+    results = stored(tmp_path / "results", [*made, *rows, uniform("unshared", 9)])
+    reports = {report.table: report for report in render_all(results)}
+    assert list(reports) == ["1", "2", "5"]
+    for number in ("1", "5"):
+        assert reports[number].training == results / "scenes" / f"training_{number}.svg"
+        markdown = reports[number].path.read_text()
+        assert f"![Loss and validation over steps](training_{number}.svg)" in markdown
+        assert "[trained](#training)" in markdown
+        assert (results / "scenes" / f"training_{number}.png").stat().st_size > 0
+        page = (results / "index.html").read_text()
+        assert f'id="scenes-table-{number}-training"' in page
+        assert f'href="#scenes-table-{number}-training"' in page
+    assert reports["2"].training is None
+    assert "trained](#training)" not in reports["2"].path.read_text()
+    assert validate(results).findings == ()
 
 
 def test_links_of_the_guide_and_pages_lead_somewhere(tmp_path: Path) -> None:

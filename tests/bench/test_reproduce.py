@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.histories import problems
 from bench.records import read
 from bench.reproduce import Options, check, chosen_preset, listing, plan
 from bench.tables import tables
@@ -140,6 +141,12 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     records = [read(path) for path in results.rglob("*.json")]
     assert len(records) == len(cells)
     assert all(made.seconds > 0 for made in records)
+    trained = [made for made in records if made.cell.kind == "train"]
+    for made in trained:
+        assert problems(made.samples, made.values) == []
+        assert len(made.samples["log"]["step"]) == made.values["steps"]
+    assert len({*map(str, (made.samples["log"]["loss"] for made in trained))}) == len(trained)
+    assert (results / "scenes" / "training_1.svg").is_file()
     page = report.read_text()
     assert "first 12 test images" in page
     assert not re.search(r"\b(nan|inf|None)\b", page)

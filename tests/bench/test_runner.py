@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from bench import runner as module
 from bench.environment import MachineState
 from bench.failures import read_failures
 from bench.outcome import Outcome
-from bench.records import EVERY_SYSTEM, Cell, read_all
+from bench.records import EVERY_SYSTEM, Cell, Record, read_all
 from bench.runner import Runner, RunOptions
 from bench.workshop import Setup, Workshop
 from cookie.errors import UserError
@@ -37,6 +39,7 @@ class Workers:
         self.fails_at, self.error = fails_at, error or KeyboardInterrupt()
         self.weights = 0
         self.outcome = Outcome(0, {})
+        self.values: dict[str, Any] = {}
 
     def runners(self) -> Mapping[str, Any]:
         """Return a stand-in for every kind."""
@@ -55,7 +58,7 @@ class Workers:
                 self.weights += 1
                 facts = {"sha256": f"weights {self.weights}"}
                 write_json(workshop.run_dir(system, seed) / f"{BEST}.json", facts)
-            return {"kind": kind}, {}
+            return {"kind": kind} | self.values, {}
 
         return work
 
@@ -125,6 +128,36 @@ def test_lost_weights_are_trained_again(tmp_path: Path, monkeypatch: pytest.Monk
     run(tmp_path, Workers(), monkeypatch)
     (Workshop(Setup("scenes", "smoke", "cpu")).run_dir("cookie", 0) / f"{BEST}.json").unlink()
     assert "train" in run(tmp_path, Workers(), monkeypatch)
+
+
+def finished_training(results: Path) -> Record:
+    (found,) = (r for r in read_all(results / "scenes") if r.cell.kind == "train")
+    return found
+
+
+def test_a_training_finished_earlier_gets_the_course_it_took_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = Workers()
+    run(tmp_path, workers, monkeypatch)
+    before = finished_training(tmp_path / "results")
+    assert before.samples == {}
+    folder = Workshop(Setup("scenes", "smoke", "cpu")).run_dir("cookie", 0)
+    lines = [{"step": 4, "loss": 2.0}, {"step": 4, "validation": 90.0}]
+    (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run(tmp_path, workers, monkeypatch) == []
+    assert finished_training(tmp_path / "results").samples == {}, "it is another training's"
+    workers.values = {"steps": 4, "best_step": 4, "best_validation": 90.0}
+    run(tmp_path, workers, monkeypatch, force=True)
+    (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    made = finished_training(tmp_path / "results")
+    assert run(tmp_path, workers, monkeypatch) == []
+    completed = finished_training(tmp_path / "results")
+    assert completed.samples["log"] == {"step": [4], "loss": [2.0]}
+    assert completed.samples["validation"] == {"step": [4], "score": [90.0]}
+    assert replace(completed, samples={}) == made
+    assert run(tmp_path, workers, monkeypatch) == [], "it is still finished"
+    assert finished_training(tmp_path / "results") == completed
 
 
 def test_another_protocol_is_another_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_both_pages_show_the_same_cells(number: str, view: View) -> None:
         head, _, *body = markdown_table(grid.columns, grid.rows, Footnotes()).splitlines()
         lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in (head, *body)]
         expected = [[re.sub(r" \[[a-z]+\]", "", cell) for cell in line] for line in lines]
-        assert cells(grid_markup(grid, Footnotes(), "x")) == expected
+        assert cells(grid_markup(grid, Footnotes(), "x", "")) == expected
         assert body
         assert all(set(row) >= {column.key for column in grid.columns} for row in grid.rows)
 

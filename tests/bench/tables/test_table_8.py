@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.published import published
 from bench.records import Record
+from bench.rendered import Report
 from bench.report import page
 from bench.sections import View, views
 from bench.systems import systems
@@ -136,7 +138,8 @@ def test_other_tables_do_not_show_the_rows() -> None:
 
 def test_a_page_without_verdicts_has_no_gap() -> None:
     found = view(DUAL)
-    assert "\n\n\n" not in page(TABLE, "scenes", [(found, TABLE.block(found))], has_plot=False)
+    report = Report("8", "scenes", Path("table_8.md"), ((found, TABLE.block(found)),))
+    assert "\n\n\n" not in page(TABLE, report)
 
 
 def test_values_of_the_csv_are_plain() -> None:

@@ -7,10 +7,12 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+import bench.web
 from bench.report import render_all
 from bench.web.index import inlined
 from tests.bench.hand_made import whole_section
@@ -74,13 +76,71 @@ def test_plots_are_drawn_in_the_page(page: str) -> None:
     assert "<?xml" not in page
 
 
+def test_what_cannot_be_seen_is_said(page: str) -> None:
+    elements = Reader(page).elements
+    pictures = [a for name, a in elements if name in ("svg", "img")]
+    assert pictures
+    for attributes in pictures:
+        words = attributes.get("alt") or attributes.get("aria-label") or ""
+        assert " " in words.strip(), attributes
+    assert page.count("<figure>") == page.count("<figcaption>")
+    assert all(a["role"] == "img" for name, a in elements if name == "svg")
+
+
+def test_tables_have_captions_and_their_headings_a_side(page: str) -> None:
+    tables = re.findall(r"<table\b.*?</table>", page, re.DOTALL)
+    assert len(tables) > 4
+    for table in tables:
+        assert re.match(r"<table [^>]*><caption>[^<].*?</caption><thead>", table)
+        scopes = [a.get("scope") for name, a in Reader(table).elements if name == "th"]
+        rows = table.count("<tr>") - 1
+        assert scopes.count("row") == rows > 0
+        assert scopes.count("col") == len(scopes) - rows
+
+
+def test_headings_go_down_a_step_at_a_time(page: str) -> None:
+    levels = [int(name[1]) for name, _ in Reader(page).elements if re.fullmatch(r"h\d", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+
+
+def colors() -> list[dict[str, str]]:
+    """Return the style's colors: by daylight, in the dark, on paper."""
+    style = (Path(bench.web.__file__).parent / "style.css").read_text()
+    found = [
+        dict(re.findall(r"--(\w+): (#\w+)", part))
+        for part in re.findall(r":root {(.*?)}", style, re.DOTALL)
+    ]
+    assert len(found) == 3
+    return [found[0] | other for other in found]
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of WCAG 2."""
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("ground", ["paper", "shade"])
+def test_words_stand_out_by_daylight_in_the_dark_and_on_paper(ground: str) -> None:
+    for found in colors():
+        for words in ("ink", "faint", "link", "holds", "fails", "open"):
+            low, high = sorted(luminance(found[name]) for name in (words, ground))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (words, found)
+
+
 def test_names_of_a_drawing_become_its_own() -> None:
     text = (
         '<?xml version="1.0"?>\n<svg width="1"><metadata>x</metadata><path id="p"/>'
         '<use xlink:href="#p"/><g clip-path="url(#p)"/></svg>\n'
     )
-    found = inlined(text, "a")
-    assert found.startswith('<svg role="img" aria-label="a" width="1">')
+    found = inlined(text, "a", 'A "drawing" & more')
+    assert found.startswith(
+        '<svg role="img" aria-label="A &quot;drawing&quot; &amp; more" width="1">'
+    )
     assert 'id="a-p"' in found
     assert 'href="#a-p"' in found
     assert "url(#a-p)" in found

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.web.markup import Markup, escaped, join, prose, tag
+from bench.web.markup import plain as words_of
 
 
 class Reader(HTMLParser):
@@ -72,3 +73,17 @@ def test_attributes() -> None:
 )
 def test_prose(text: str, expected: str) -> None:
     assert prose(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("`code` and **strong** and *some*", "code and strong and some"),
+        ("a [page](table_1.md), x < y", "a page, x < y"),
+        ("3 * 4 * 5", "3 * 4 * 5"),
+    ],
+)
+def test_the_words_of_a_sentence(text: str, expected: str) -> None:
+    assert words_of(text) == expected
+    reader = Reader(prose(text))
+    assert reader.text == expected

@@ -33,7 +33,7 @@ def test_cells_are_those_of_the_markdown_table() -> None:
     (view,) = views(whole_section())
     for number in ("1", "2"):
         for grid in tables[number].block(view).grids:
-            shown = cells(grid_markup(grid, Footnotes(), "x"))
+            shown = cells(grid_markup(grid, Footnotes(), "x", ""))
             lines = markdown_table(grid.columns, grid.rows, Footnotes()).splitlines()
             rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
             expected = [[re.sub(r" \[[a-z]+\]", "", cell) for cell in row] for row in rows]
@@ -43,15 +43,17 @@ def test_cells_are_those_of_the_markdown_table() -> None:
 def test_footnotes_are_links_to_their_reasons() -> None:
     rows = [{"name": Marked("a & b", "Why <so>."), "time": Missing("Not yet.")}]
     block = lay_out([Grid(COLUMNS, rows)], rows)
-    text = block_markup(block, "t")
+    text = block_markup(block, "t", "Of a `block`")
     assert 'a &amp; b<sup><a href="#t-a">a</a></sup>' in text
     assert 'n/a<sup><a href="#t-b">b</a></sup>' in text
     assert '<li id="t-a"><b>a</b> Why &lt;so&gt;.</li>' in text
     assert text.count("<li ") == 2
+    assert "<caption>Of a <code>block</code></caption>" in text
+    assert 'aria-label="Of a block"' in text
 
 
 def test_the_first_cell_names_its_row() -> None:
-    text = grid_markup(Grid(COLUMNS, [{"name": "a", "time": 1.0}]), Footnotes(), "t")
+    text = grid_markup(Grid(COLUMNS, [{"name": "a", "time": 1.0}]), Footnotes(), "t", "Named")
     assert '<th scope="row" class="left" data-sort="a">a</th>' in text
     assert '<td class="right" data-sort="1.0">1 s</td>' in text
     assert text.count('scope="col"') == 2
