@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.bars import Bar, BarPanel, bar_chart
 from bench.columns import count, p_value, rsum_columns
-from bench.layout import Column, Grid, Marked, Missing, Value, duration, fixed, spread
+from bench.layout import Column, Grid, Marked, Missing, Value, fixed, spread
 from bench.plan import cells_of
 from bench.records import Cell
 from bench.seed_contrasts import Contrast, contrast
@@ -43,7 +43,6 @@ COLUMNS = (
     Column("system", "row", align="left"),
     Column("above_encoders", "parameters above the encoders", count),
     Column("trainable", "trained parameters", count),
-    Column("seconds", "training", duration),
     Column("rsum_text", "RSUM (95 % interval)"),
     Column("seeds", "seeds"),
     *_against("cookie", "COOKIE"),
@@ -90,16 +89,15 @@ def _row(view: View, variant: Variant, evidence: Evidence) -> dict[str, Value]:
 
 
 def _training(view: View, name: str) -> dict[str, Value]:
-    """Return sizes, and seconds averaged over seeds."""
+    """Return how many parameters there are above the encoders, and how many learn."""
     values = [record.values for record in view.of("train", name)]
     if not values:
         missing = Missing("The record of its training is not in this section.")
-        return dict.fromkeys(("above_encoders", "trainable", "seconds"), missing)
+        return dict.fromkeys(("above_encoders", "trainable"), missing)
     above = values[0].get("parameters_above_encoders")
     return {
         "above_encoders": Missing("Not counted when it was trained.") if above is None else above,
         "trainable": values[0]["trainable_parameters"],
-        "seconds": sum(value["seconds"] for value in values) / len(values),
     }
 
 
