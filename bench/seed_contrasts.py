@@ -43,6 +43,13 @@ class Contrast:
         return 1 if found.value > 0 else -1
 
     @property
+    def doubt(self) -> str:
+        """Why there is no :attr:`sign`, in words; "" where there is one."""
+        if self.sign:
+            return ""
+        return "too few seeds" if self.difference.significant else "no difference"
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """Whichever of the 95 % intervals, over images or over seeds, reaches further each way.
 

@@ -59,7 +59,7 @@ def _outcome(contrasts: list[Contrast]) -> Outcome:
 def _against(rival: str, item: Contrast) -> str:
     found = item.difference
     seen = f"; {item.detectable:.1f} would have shown" if item.detectable else ", the same answers"
-    clear = "" if item.sign else f", no difference{seen}"
+    clear = f", {item.doubt}{seen}" if item.doubt else ""
     return (
         f"{rival} {found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}, "
         f"p = {found.p_value:.2g}{clear})"

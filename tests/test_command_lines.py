@@ -62,7 +62,14 @@ FILES = (
 )
 
 
-RENDERING = ("bench.report.render", "bench.page_checks.render_all", "bench.runner.Runner.run")
+WORK = (
+    *("cookie.commands.build_corpora", "cookie.train_command.build_corpora"),
+    *("bench.checkpoints.load", "bench.runner.Runner.run"),
+    *("bench.report.render", "bench.page_checks.render_all"),
+)
+"""Where long work begins."""
+LOADING = ("cookie.data.catalog", "cookie.commands", "cookie.train_command", "bench.workshop")
+"""Modules that load data sets."""
 
 
 class CutError(UserError):
@@ -100,9 +107,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("COLUMNS", "200")
         patch.delenv("COOKIE_DATA", raising=False)
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        for work in ("cookie.commands.build_corpora", "bench.checkpoints.load", *RENDERING):
+        for work in WORK:
             patch.setattr(work, _cut)
-        for place in ("cookie.data.catalog", "cookie.commands", "bench.workshop"):
+        for place in LOADING:
             patch.setattr(f"{place}.load_dataset", _dataset)
         yield folder
 

@@ -59,11 +59,10 @@ def run(
         torch.manual_seed(seed)
         module = architectures[system].build().to(workshop.device).eval()
         material = _material(workshop, system)
-    works = _dual(module, material, workshop)
-    ranking = 0.0
     if systems[system].family == "pair":
-        works = _pair(module, material, workshop)
+        works, ranking = _pair(module, material, workshop), 0.0
     else:
+        works = _dual(module, material, workshop)
         ranking = _ranking(cast(DualEncoder, module), material, workshop)
     rates = {name: _rate(works[name], workshop) for name in works}
     values = {

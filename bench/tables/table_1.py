@@ -14,7 +14,7 @@ from bench.columns import (
     asked,
     p_value,
 )
-from bench.differences import compare
+from bench.differences import clear_winner, compare
 from bench.evidence import DIRECTIONS, KS, Evidence, recall_curve
 from bench.layout import Column, Grid, Marked, Value, fixed
 from bench.plan import cells_of
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
 LONGER = ("single_stream_longer",)
 """Rows with a larger budget, asked for with ``--variants``; the last ones."""
+NEAR = 2.0
+"""Times the RSUM of chance: below, a system has as good as not learned."""
+COLLAPSED = (
+    "Hardly better than chance: this training collapsed, which says nothing of the architecture."
+)
 REFERENCE = "dual_stream"
 COLUMNS = (
     SYSTEM,
     *(Column(f"{d}_r{k}", f"{d} R@{k}", fixed(1)) for d in DIRECTIONS for k in KS),
-    Column("rsum", "RSUM", fixed(1)),
+    Column("rsum_text", "RSUM"),
     Column("interval", "95 % interval"),
     Column("difference", "against dual-stream"),
     Column("p_value", "p", p_value),
@@ -56,7 +61,12 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    rows = [_row(view, name, evidence) for name, evidence in _evaluated(view)]
+    evaluated = _evaluated(view)
+    winner = clear_winner({name: evidence for name, evidence in evaluated if evidence})
+    rows = [
+        _row(view, name, evidence, best=name == winner) if evidence else _failed(view, name)
+        for name, evidence in evaluated
+    ]
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
     return lay_out([Grid(COLUMNS, rows)], rows, verdicts)
 
@@ -68,26 +78,41 @@ def _evaluated(view: View) -> list[tuple[str, Evidence | None]]:
     return [(name, evidence) for name, evidence in found if evidence or name in failed]
 
 
-def _row(view: View, name: str, evidence: Evidence | None) -> dict[str, Value]:
-    if evidence is None:
-        missing = view.missing("accuracy", name, "Not evaluated here yet.")
-        row: dict[str, Value] = {column.key: missing for column in COLUMNS}
-        return row | {"system": systems[name].label}
+def _failed(view: View, name: str) -> dict[str, Value]:
+    missing = view.missing("accuracy", name, "Not evaluated here yet.")
+    row: dict[str, Value] = {column.key: missing for column in COLUMNS}
+    return row | {"rsum": missing, "system": systems[name].label}
+
+
+def _row(view: View, name: str, evidence: Evidence, *, best: bool) -> dict[str, Value]:
     low, high = evidence.rsum_interval
     return {
-        "system": _label(name),
+        "system": _label(view, name, evidence),
         **accuracy_columns(evidence),
         "rsum": evidence.rsum,
+        "rsum_text": f"**{evidence.rsum:.1f}**" if best else f"{evidence.rsum:.1f}",
         "interval": f"{low:.1f} to {high:.1f}",
         **_against_reference(view, name, evidence),
         "queries": queries(view, name, evidence),
     }
 
 
-def _label(name: str) -> Value:
-    """Return the row's label, marked where its budget is not that of the others."""
-    system = systems[name]
-    return Marked(system.label, system.note) if name in LONGER else system.label
+def _label(view: View, name: str, evidence: Evidence) -> Value:
+    """Return the row's label, marked where its budget is its own, or where it learned nothing."""
+    system, record = systems[name], view.one("accuracy", name)
+    if name in LONGER:
+        return Marked(system.label, system.note)
+    if record is not None and evidence.rsum < NEAR * chance(**record.values["gallery"]):
+        return Marked(system.label, COLLAPSED)
+    return system.label
+
+
+def chance(images: int, captions: int) -> float:
+    """Return the RSUM of random answers, with captions / images right captions an image."""
+    found = [
+        min(1.0, k / images) + 1 - max(0.0, 1 - k / captions) ** (captions / images) for k in KS
+    ]
+    return 100 * sum(found)
 
 
 def queries(view: View, name: str, evidence: Evidence) -> Value:
@@ -167,7 +192,7 @@ register(
             "**i2t R@K, t2i R@K**: percent of image (caption) queries with a right caption "
             "(image) among the first K.",
             "**RSUM**: the sum of the six recalls, at most 600; the interval is a bootstrap over "
-            "images.",
+            "images. **Bold**: the best, if it differs from every other row by more than chance.",
             "**against dual-stream**: paired difference in RSUM on the same queries with its 95 % "
             "interval; **p** is two-sided. A difference inside the interval is *no difference*.",
             "**curves of table 1**: R@K over K; a re-ranker finds nothing beyond its shortlist, so "

@@ -122,7 +122,7 @@ def _compared(prefix: str, view: View, name: str, other: str, alone: Missing) ->
 
 def _text(found: Contrast) -> str:
     difference = found.difference
-    clear = "" if found.sign else ", no difference"
+    clear = f", {found.doubt}" if found.doubt else ""
     return f"{spread(difference.value, difference.low, difference.high, '+')}{clear}"
 
 
@@ -172,8 +172,8 @@ register(
             "**change, control**: the one thing in which a row differs from the row named.",
             "**against COOKIE, against control** (table 5): paired difference in RSUM, hits "
             "averaged over the seeds that both rows have, with a 95 % bootstrap interval over "
-            "images and its two-sided **p**; *no difference* also where Student's interval over "
-            "the seeds' differences holds 0.",
+            "images and its two-sided **p**; *too few seeds* where that leaves out 0 and Student's "
+            "interval over the seeds' differences does not.",
             "**detectable**: the smallest true difference found about four times in five at the "
             "5 % level (Bloom 1995): 2.8 standard errors over images and, with several seeds, "
             "Student's quantiles in place of 2.8 over seeds. With one seed it is too small by the "

@@ -93,7 +93,7 @@ def sort_key(value: Value) -> str | None:
     if isinstance(value, Marked):
         return sort_key(value.value)
     if isinstance(value, (bool, str)):
-        found = _NUMBER.match(str(value))
+        found = _NUMBER.match(str(value).lstrip("*"))
         if not found:
             return str(value).casefold() if value not in ("", "-") else None
         number = float(found[1].replace(",", ""))

@@ -69,6 +69,7 @@ def test_a_difference_that_only_some_seeds_show_is_none() -> None:
     assert first.sign == 1
     assert second.difference.significant
     assert second.sign == 0
+    assert (first.doubt, second.doubt) == ("", "too few seeds")
     backwards = contrast(view(*steady), "unshared", "cookie")
     assert backwards is not None
     assert backwards.sign == -1

@@ -22,34 +22,44 @@ from cookie.interfaces import ImageBatch, ImageState, TextBatch, TextState
 CAPTIONS = ["a red cube", "a ball", "a large blue ball"]
 
 
-class SmallDual(nn.Module):
+class Maps(nn.Module):
     """Two linear maps."""
 
     def __init__(self) -> None:
         super().__init__()
         self.image, self.word = nn.Linear(48, 6), nn.Linear(5, 6)
 
-    def encode_images(self, images: ImageBatch) -> Tensor:
-        """Return (B, 6)."""
+    def _images(self, images: ImageBatch) -> Tensor:
         found: Tensor = self.image(images.data.float().flatten(1))
         return found
 
-    def encode_texts(self, texts: TextBatch) -> Tensor:
-        """Return (B, 6)."""
+    def _texts(self, texts: TextBatch) -> Tensor:
         found: Tensor = self.word(texts.ids.float())
         return found
 
 
-class SmallPair(SmallDual):
-    """Scores by a product of 6 channels."""
+class SmallDual(Maps):
+    """A ``DualEncoder`` and nothing else."""
+
+    def encode_images(self, images: ImageBatch) -> Tensor:
+        """Return (B, 6)."""
+        return self._images(images)
+
+    def encode_texts(self, texts: TextBatch) -> Tensor:
+        """Return (B, 6)."""
+        return self._texts(texts)
+
+
+class SmallPair(Maps):
+    """A ``PairScorer`` and nothing else: scores by a product of 6 channels."""
 
     def prepare_images(self, images: ImageBatch) -> ImageState:
         """Return one token an image."""
-        return ImageState(self.encode_images(images)[:, None])
+        return ImageState(self._images(images)[:, None])
 
     def prepare_texts(self, texts: TextBatch) -> TextState:
         """Return a token for each word."""
-        return TextState(self.encode_texts(texts)[:, None].expand(-1, 5, -1), texts.mask)
+        return TextState(self._texts(texts)[:, None].expand(-1, 5, -1), texts.mask)
 
     def score_pairs(self, images: ImageState, texts: TextState) -> Tensor:
         """Return (P,)."""

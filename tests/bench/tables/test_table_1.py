@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bench.layout import Marked, Missing
@@ -9,6 +10,7 @@ from bench.records import Cell
 from bench.sections import View, views
 from bench.systems import changes, systems
 from bench.tables import tables
+from bench.tables.table_1 import chance
 from cookie.presets import preset
 from tests.bench.hand_made import CAPTIONS, IMAGES, uniform, whole_section
 
@@ -42,6 +44,35 @@ def test_a_difference_inside_the_interval_is_no_difference() -> None:
     (view,) = views([uniform("dual_stream", 20), uniform("cookie", 21)])
     rows = {row["system"]: row for row in tables["1"].block(view).rows}
     assert rows["COOKIE"]["difference"].endswith("no difference")
+
+
+def test_the_best_is_bold_where_it_differs_from_every_other_row() -> None:
+    clear = [uniform("dual_stream", 10), uniform("single_stream", 20), uniform("cookie", 35)]
+    (view,) = views(clear)
+    assert "**525.0**" in tables["1"].block(view).markdown
+    (view,) = views([*clear[:2], uniform("cookie", 21)])
+    assert "**" not in tables["1"].block(view).markdown
+    (view,) = views([uniform("cookie", 21)])
+    assert "**" not in tables["1"].block(view).markdown, "best of nothing"
+
+
+def test_a_training_that_collapsed_is_marked() -> None:
+    (view,) = views([uniform("cookie", 5), uniform("dual_stream", 30)])
+    collapsed, learned = tables["1"].block(view).rows[::-1]
+    assert collapsed["rsum"] < 2 * chance(IMAGES, CAPTIONS)
+    assert "collapsed" in collapsed["system"].remark
+    assert learned["system"] == "dual-stream"
+
+
+def test_chance_is_what_random_answers_reach() -> None:
+    generator = np.random.default_rng(0)
+    owner, found = np.arange(CAPTIONS) % IMAGES, 0.0
+    for _ in range(300):
+        places = generator.permuted(np.tile(np.arange(CAPTIONS), (IMAGES, 1)), axis=1)
+        first = np.stack([row[owner == image].min() for image, row in enumerate(places)])
+        ranks = generator.integers(IMAGES, size=CAPTIONS)
+        found += sum(100 * ((first < k).mean() + (ranks < k).mean()) for k in (1, 5, 10)) / 300
+    assert chance(IMAGES, CAPTIONS) == pytest.approx(found, rel=0.02)
 
 
 def test_sampled_queries_are_marked_with_gallery() -> None:
