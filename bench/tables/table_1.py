@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ NEAR = 2.0
 COLLAPSED = (
     "Hardly better than chance: this training collapsed, which says nothing of the architecture."
 )
+APART = (*LONGER, "dual_stream_triplet")
+"""Rows that no claim is judged by; the footnote says why."""
 REFERENCE = "dual_stream"
 COLUMNS = (
     SYSTEM,
@@ -98,21 +101,19 @@ def _row(view: View, name: str, evidence: Evidence, *, best: bool) -> dict[str, 
 
 
 def _label(view: View, name: str, evidence: Evidence) -> Value:
-    """Return the row's label, marked where its budget is its own, or where it learned nothing."""
+    """Return the row's label, marked where it learned nothing or stands apart."""
     system, record = systems[name], view.one("accuracy", name)
-    if name in LONGER:
-        return Marked(system.label, system.note)
     if record is not None and evidence.rsum < NEAR * chance(**record.values["gallery"]):
         return Marked(system.label, COLLAPSED)
-    return system.label
+    return Marked(system.label, system.note) if name in APART else system.label
 
 
 def chance(images: int, captions: int) -> float:
     """Return the RSUM of random answers, with captions / images right captions an image."""
-    found = [
-        min(1.0, k / images) + 1 - max(0.0, 1 - k / captions) ** (captions / images) for k in KS
-    ]
-    return 100 * sum(found)
+    right = captions / images
+    t2i = sum(min(1.0, k / images) for k in KS)
+    i2t = sum(1 - math.pow(max(0.0, 1 - k / captions), right) for k in KS)
+    return 100 * (t2i + i2t)
 
 
 def queries(view: View, name: str, evidence: Evidence) -> Value:
