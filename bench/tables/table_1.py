@@ -103,7 +103,8 @@ def _row(view: View, name: str, evidence: Evidence, *, best: bool) -> dict[str, 
 def _label(view: View, name: str, evidence: Evidence) -> Value:
     """Return the row's label, marked where it learned nothing or stands apart."""
     system, record = systems[name], view.one("accuracy", name)
-    if record is not None and evidence.rsum < NEAR * chance(**record.values["gallery"]):
+    least = NEAR * chance(**record.values["gallery"]) if record is not None else 0.0
+    if system.build is not None and evidence.rsum < least:
         return Marked(system.label, COLLAPSED)
     return Marked(system.label, system.note) if name in APART else system.label
 
