@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
 
+from cookie.data.selection import Selection
 from cookie.errors import UserError
-from cookie.interfaces import Corpus, ImageBatch, IndexArray, TextBatch, TextView
+from cookie.interfaces import Corpus
 
 
-class Fold:
-    """The images ``start`` to ``start + size - 1`` of a corpus; itself a ``Corpus``.
-
-    Attributes:
-        image_rows: (images,) rows of its images in the whole corpus.
-        caption_rows: (captions,) rows of its captions there.
-    """
+class Fold(Selection):
+    """The images ``start`` to ``start + size - 1`` of a corpus."""
 
     def __init__(self, corpus: Corpus, start: int, size: int) -> None:
-        self._corpus = corpus
-        self.image_count = size
-        self.image_rows: IndexArray = np.arange(start, start + size)
-        own = np.isin(corpus.caption_image, self.image_rows)
-        self.caption_rows: IndexArray = np.flatnonzero(own).astype(np.int64)
-        self.caption_image: IndexArray = corpus.caption_image[own] - start
-        self.captions: Sequence[str] = [corpus.captions[row] for row in self.caption_rows.tolist()]
-
-    def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
-        """Return the images at ``indices`` of the fold."""
-        return self._corpus.images(self.image_rows[indices], generator)
-
-    def texts(
-        self,
-        indices: IndexArray,
-        generator: torch.Generator | None = None,
-        view: TextView = "mask",
-    ) -> TextBatch:
-        """Return the captions at ``indices`` of the fold."""
-        return self._corpus.texts(self.caption_rows[indices], generator, view)
+        rows = np.arange(start, start + size)
+        super().__init__(corpus, rows, np.flatnonzero(np.isin(corpus.caption_image, rows)))
 
 
 def folds_of(corpus: Corpus, count: int) -> list[Fold]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,6 +23,7 @@ from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, growers
 from cookie.data.pixels import open_pixels
 from cookie.data.scenes import more_scenes
+from cookie.data.selection import Selection
 from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.encoding import Embeddings, encode_corpus
 from cookie.features import build_corpora
@@ -29,8 +31,6 @@ from cookie.files import home
 from cookie.interfaces import (
     Corpus,
     DualEncoder,
-    ImageBatch,
-    IndexArray,
     TextBatch,
     TextView,
 )
@@ -239,27 +239,12 @@ def encoded(
         return encode_corpus(encoder, corpus)
 
 
-class FirstImages:
-    """The first ``limit`` images of a corpus with their captions; itself a ``Corpus``."""
+class FirstImages(Selection):
+    """The first ``limit`` images of a corpus with their captions."""
 
     def __init__(self, corpus: Corpus, limit: int) -> None:
-        self._corpus = corpus
-        self.image_count = min(limit, corpus.image_count)
-        own = corpus.caption_image < self.image_count
+        count = min(limit, corpus.image_count)
+        own = corpus.caption_image < count
         if not own[: own.sum()].all():
             raise ValueError("captions have to be in the order of their images")
-        self.caption_image: IndexArray = corpus.caption_image[own]
-        self.captions: Sequence[str] = corpus.captions[: len(self.caption_image)]
-
-    def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
-        """Return the images at ``indices``."""
-        return self._corpus.images(indices, generator)
-
-    def texts(
-        self,
-        indices: IndexArray,
-        generator: torch.Generator | None = None,
-        view: TextView = "mask",
-    ) -> TextBatch:
-        """Return the captions at ``indices``."""
-        return self._corpus.texts(indices, generator, view)
+        super().__init__(corpus, np.arange(count), np.flatnonzero(own))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
+from cookie.data.selection import Selection
 from cookie.errors import DataError
-from cookie.interfaces import Corpus, ImageBatch, IndexArray, TextBatch, TextView
+from cookie.interfaces import Corpus
 
 
-class WithoutImages:
+class WithoutImages(Selection):
     """A :class:`cookie.interfaces.Corpus` in which no caption belongs to one of ``images``.
 
     Image indices stay as they are, so it is for training, which goes by captions.
@@ -25,27 +25,7 @@ class WithoutImages:
     """
 
     def __init__(self, corpus: Corpus, images: Sequence[int]) -> None:
-        self._corpus = corpus
-        self._kept: IndexArray = np.flatnonzero(~np.isin(corpus.caption_image, images))
-        if not len(self._kept):
+        kept = np.flatnonzero(~np.isin(corpus.caption_image, images))
+        if not len(kept):
             raise DataError("No training image can be read: get the images again.")
-        self.caption_image: IndexArray = corpus.caption_image[self._kept]
-        self.captions: Sequence[str] = [corpus.captions[index] for index in self._kept.tolist()]
-
-    @property
-    def image_count(self) -> int:
-        """Number of images, those left out included."""
-        return self._corpus.image_count
-
-    def images(self, indices: IndexArray, generator: torch.Generator | None = None) -> ImageBatch:
-        """Return the images at ``indices`` (B,)."""
-        return self._corpus.images(indices, generator)
-
-    def texts(
-        self,
-        indices: IndexArray,
-        generator: torch.Generator | None = None,
-        view: TextView = "mask",
-    ) -> TextBatch:
-        """Return the captions at ``indices`` (B,) of :attr:`captions`."""
-        return self._corpus.texts(self._kept[indices], generator, view)
+        super().__init__(corpus, np.arange(corpus.image_count), kept)
