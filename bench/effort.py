@@ -6,6 +6,9 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
+OWN_PROCESS, SHARED_PROCESS = "its own", "the runner's"
+"""Whose process a cell is timed in, as its protocol says it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -47,6 +50,11 @@ SMOKE = Effort(
 def effort_of(preset: str) -> Effort:
     """Return the effort that suits a preset."""
     return SMOKE if preset == "smoke" else Effort()
+
+
+def process_of(preset: str) -> str:
+    """Return whose process a cell is timed in: its own, unless the times mean nothing anyway."""
+    return SHARED_PROCESS if preset == "smoke" else OWN_PROCESS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from baselines.pair_scoring import score_matrix
 from baselines.two_stage import rerank
@@ -35,13 +34,7 @@ class GrownDual:
     @torch.inference_mode()
     def search(self, queries: TextBatch, k: int) -> TopK:
         """Return the ``k`` best gallery rows of each caption."""
-        return self.index.search(self.encode(queries), k)
-
-    @torch.inference_mode()
-    def encode(self, queries: TextBatch) -> Tensor:
-        """Return (Q, D)."""
-        with autocast(queries.ids.device, self.server.precision):
-            return self.server.encoder.encode_texts(queries)
+        return self.index.search(self.server.encode(queries), k)
 
 
 class GrownPair:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.cells import cost, images
-from bench.effort import growth_effort_of, load_effort_of
+from bench.effort import growth_effort_of, load_effort_of, process_of
 from bench.plan import GROWING
 from bench.pretraining import pretraining_facts
+from bench.provenance import TIMED
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import SHORTLIST, changes, systems
 from bench.workshop import Workshop
@@ -77,7 +78,8 @@ def protocol(
             "effort": effort,
         },
     }
-    return {**common, **own[cell.kind]}
+    process = {"process": process_of(workshop.setup.preset)} if cell.kind in TIMED else {}
+    return {**common, **own[cell.kind], **process}
 
 
 def _variant(workshop: Workshop, cell: Cell) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.effort import OWN_PROCESS
+
 if TYPE_CHECKING:
     from bench.records import Record
     from bench.sections import View
@@ -96,8 +98,18 @@ def _protocol(view: View) -> str:
     images = "the whole test split" if limit is None else f"the first {limit:,} test images"
     return (
         f"{images} with all their captions; R@K is the share of queries with a right answer "
-        "among the first K; scores in float32; equal scores by gallery order"
+        f"among the first K; scores in float32; equal scores by gallery order{_processes(view)}"
     )
+
+
+def _processes(view: View) -> str:
+    """Say whose process cells were timed in; nothing where none was."""
+    timed = [record for record in view.records if record.cell.kind in TIMED]
+    alone = sum(record.stamp.protocol.get("process") == OWN_PROCESS for record in timed)
+    if not timed:
+        return ""
+    share = "every cell" if alone == len(timed) else f"{alone} of {len(timed)} cells"
+    return f"; {share} timed in a process of its own"
 
 
 def remarks(view: View) -> list[str]:

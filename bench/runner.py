@@ -10,32 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 
-from bench.cells import (
-    accuracy,
-    cost,
-    efficiency,
-    growth,
-    images,
-    latency,
-    load,
-    shortlist_speed,
-    shortlists,
-    texts,
-    train,
-)
+from bench.cell_runners import RUNNERS, Result
 from bench.cells.kept_scores import remove_kept_scores
+from bench.effort import OWN_PROCESS
 from bench.environment import machine_state
 from bench.failures import FailureStore, reason_of, without
 from bench.histories import stored_samples
 from bench.outcome import Outcome
+from bench.own_process import run_alone
 from bench.plan import needed
 from bench.protocols import protocol
 from bench.provenance import SHARED, TIMED, shares_gpu
-from bench.records import Cell, Kind, Ledger, Record, RecordStore, Stamp
+from bench.records import Cell, Ledger, Record, RecordStore, Stamp
 from bench.systems import systems
 from bench.workshop import Workshop
 from cookie.errors import UserError
@@ -55,38 +45,6 @@ class RunOptions:
 
     accuracy_seconds: float = 150.0
     force: bool = False
-
-
-class Result(NamedTuple):
-    """What a cell found out: results, and raw samples."""
-
-    values: Mapping[str, Any]
-    samples: Mapping[str, Any]
-
-
-class CellRunner(Protocol):
-    """A kind of cell."""
-
-    def __call__(
-        self, workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
-    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Do the cell's work and return its values and raw samples."""
-        ...
-
-
-RUNNERS: Mapping[Kind, CellRunner] = {
-    "train": train.run,
-    "accuracy": accuracy.run,
-    "images": images.run,
-    "texts": texts.run,
-    "efficiency": efficiency.run,
-    "latency": latency.run,
-    "load": load.run,
-    "growth": growth.run,
-    "shortlists": shortlists.run,
-    "shortlist_speed": shortlist_speed.run,
-    "cost": cost.run,
-}
 
 
 class Runner:
@@ -165,15 +123,23 @@ class Runner:
             shutil.rmtree(self.workshop.run_dir(cell.system, cell.seed), ignore_errors=True)
         before, started = machine_state(self.workshop.device).to_dict(), time.perf_counter()
         chosen = self.protocol(cell, cells)
-        with shortages() as told:
-            values, samples = RUNNERS[cell.kind](self.workshop, cell.system, cell.seed, chosen)
+        result = self._result(cell, chosen)
         seconds = time.perf_counter() - started
-        state = {"before": before} | ({"shortages": told} if told else {})
-        record = self._record(cell, cells, Result(values, samples), seconds, state)
+        state: dict[str, Any] = {"before": before}
+        state |= {"shortages": result.shortages} if result.shortages else {}
+        record = self._record(cell, cells, result, seconds, state)
         if cell.kind in TIMED and shares_gpu(record):
             print(f"{cell} was timed {SHARED}.", file=sys.stderr, flush=True)
         self.store.write(record)
         remove_kept_scores(self.workshop, cell)
+
+    def _result(self, cell: Cell, chosen: Mapping[str, Any]) -> Result:
+        if chosen.get("process") == OWN_PROCESS:
+            self._tidy()  # the memory that this process keeps is missing from the other's
+            return run_alone(self.workshop, cell, chosen)
+        with shortages() as told:
+            values, samples = RUNNERS[cell.kind](self.workshop, cell.system, cell.seed, chosen)
+        return Result(values, samples, told)
 
     def _record(
         self,

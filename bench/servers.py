@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.pair_scoring import score_matrix
 from baselines.two_stage import rerank
@@ -27,17 +27,24 @@ from cookie.interfaces import (
     TopK,
 )
 from cookie.retrieval.search import FlatIndex
-from cookie.training.precision import Precision, autocast
+from cookie.serving import served
+from cookie.training.precision import Precision, autocast, computing_dtype
 
 BATCH = 64
 """Images that are encoded at a time."""
 
 
 class DualServer:
-    """A dual encoder: one matrix product a query. A ``Searcher`` over a corpus's images."""
+    """A dual encoder: one matrix product a query. A ``Searcher`` over a corpus's images.
+
+    Attributes:
+        encoder: encodes the images. reader: the same encoder, made ready for single queries.
+        precision: that both compute in.
+    """
 
     def __init__(self, encoder: DualEncoder, precision: Precision) -> None:
         self.encoder, self.precision = encoder, precision
+        self.reader = _reader(encoder, precision)
 
     @torch.inference_mode()
     def index(self, gallery: Corpus) -> None:
@@ -53,9 +60,21 @@ class DualServer:
     @torch.inference_mode()
     def search(self, queries: TextBatch, k: int) -> TopK:
         """Return the ``k`` best images of each caption."""
+        return self._gallery.search(self.encode(queries), k)
+
+    @torch.inference_mode()
+    def encode(self, queries: TextBatch) -> Tensor:
+        """Return (Q, D) embeddings of captions."""
         with autocast(queries.ids.device, self.precision):
-            embeddings = self.encoder.encode_texts(queries)
-        return self._gallery.search(embeddings, k)
+            return self.reader.encode_texts(queries)
+
+
+def _reader(encoder: DualEncoder, precision: Precision) -> DualEncoder:
+    """Return ``encoder`` for reading queries, without what autocast would repeat for each."""
+    module = cast(nn.Module, encoder)
+    weight = next(module.parameters(), torch.empty(0))
+    dtype = computing_dtype(weight.device, precision)
+    return encoder if dtype == torch.float32 else cast(DualEncoder, served(module, dtype))
 
 
 class PairServer:

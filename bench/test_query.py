@@ -40,7 +40,7 @@ def test_one_query(
     dual = cast(DualServer, trial.server("cookie", preset, device, precision))
     query = Queries(trial.corpus(preset, device)).one(0)
 
-    path = forward(lambda: dual.encoder.encode_texts(query), device, precision)
+    path = forward(lambda: dual.reader.encode_texts(query), device, precision)
     rivals = {"cookie": lambda: dual.search(query, NEIGHBORS), "cookie's text path": path}
     if system == "cookie":
         del rivals["cookie"]
@@ -59,8 +59,9 @@ def test_one_query_against_its_text_encoder(
 ) -> None:
     """In turns with the bare text encoder, ids to word tokens, and with the path to an embedding.
 
-    The encoder is the system's own and runs as the system runs it; what a query takes beyond it
-    are the head, COOKIE's shared transformer, and the search of a random gallery.
+    The encoder is the system's own: once as it was trained, once with its weights converted
+    beforehand, as the system reads queries. What a query takes beyond the latter are the head,
+    COOKIE's shared transformer, and the search of a random gallery.
     """
     model = trial.new_model(system, without_weights(preset_of(size)), device).eval()
     encoder, query = cast(DualEncoder, model), Queries(trial.corpus("tiny", device)).one(0)
@@ -71,13 +72,17 @@ def test_one_query_against_its_text_encoder(
         index = FlatIndex()
         index.index(rows)
         server = GrownDual(DualServer(encoder, "auto"), index)
+        reader = server.server.reader
+        bare, ready = text_encoder(model), text_encoder(cast(nn.Module, reader))
         rivals = {
-            "text encoder": forward(lambda: text_encoder(model)(query), device, "auto"),
-            "text path": forward(lambda: encoder.encode_texts(query), device, "auto"),
+            "text encoder": forward(lambda: bare(query), device, "auto"),
+            "text encoder, converted": forward(lambda: ready(query), device, "auto"),
+            "text path": forward(lambda: reader.encode_texts(query), device, "auto"),
         }
         notes = timed(lambda: server.search(query, NEIGHBORS), device=device, rivals=rivals)
         notes |= {"gallery": gallery, "weights": "random"}
-        expected = (server.encode(query).double() @ torch.as_tensor(rows).double().T).topk(10)
+        embedding = server.server.encode(query)
+        expected = (embedding.double() @ torch.as_tensor(rows).double().T).topk(NEIGHBORS)
     assert torch.equal(cast(TopK, timed.result).indices, expected.indices)
 
 

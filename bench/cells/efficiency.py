@@ -20,7 +20,7 @@ from bench.systems import systems
 from bench.worker import build_server
 from bench.workshop import Workshop
 from cookie.interfaces import PairScorer, Searcher
-from cookie.training.precision import has_bfloat16
+from cookie.training.precision import computing_dtype
 
 BATCHES = (1, 8, 64, 256)
 
@@ -60,9 +60,7 @@ def run(
 
 def precision(workshop: Workshop) -> str:
     """Return what the encoders compute in here: ``float32`` or ``bfloat16``."""
-    if workshop.precision == "auto":
-        return "bfloat16" if has_bfloat16(workshop.device) else "float32"
-    return workshop.precision
+    return str(computing_dtype(workshop.device, workshop.precision)).removeprefix("torch.")
 
 
 def _ask(

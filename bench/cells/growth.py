@@ -136,7 +136,7 @@ class GrowthBench:
     def _searching(self, contestants: Mapping[str, Contestant], queries: Queries) -> Ask:
         """Return the search for a query's embedding, which was made before."""
         dual = next(o.server for o in contestants.values() if isinstance(o.server, GrownDual))
-        embedding = dual.encode(queries.one(0)).float()
+        embedding = dual.server.encode(queries.one(0)).float()
         return lambda: self.index.search(embedding, self.protocol["neighbors"])
 
     def _long_run(

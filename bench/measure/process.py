@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -70,6 +73,8 @@ def run_in_fresh_process(
 ) -> FreshResult[R]:
     """Return ``function(*arguments)`` as a new interpreter computes it, with its peak memory.
 
+    The process ends with this one, however this one ends.
+
     Args:
         function: importable by name (defined at a module's top level).
         arguments: picklable.
@@ -123,12 +128,26 @@ def _end(process: multiprocessing.process.BaseProcess) -> None:
 def _child(
     there: Connection, function: Callable[..., object], arguments: tuple[object, ...]
 ) -> None:
+    _end_with_parent()
     try:
         there.send(_measured(function, arguments))
     except Exception:
         there.send(traceback.format_exc())
     finally:
         there.close()
+
+
+def _end_with_parent() -> None:
+    """Leave at once, and silently, on Ctrl-C or when the parent is gone: nobody would listen."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_leave_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _measured(

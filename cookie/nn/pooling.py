@@ -28,7 +28,7 @@ class MeanPool(nn.Module):
         if mask is None:
             return tokens.mean(dim=1)
         weights = mask.to(tokens.dtype) / mask.sum(dim=1, keepdim=True)  # (B, L)
-        return torch.einsum("bl,blc->bc", weights, tokens)
+        return torch.bmm(weights[:, None], tokens).squeeze(1)
 
 
 class MaxPool(nn.Module):

@@ -64,6 +64,10 @@ class GalleryBlocks:
             reject_not_finite(self.gallery, "Gallery")
         return slack
 
+    def slack_of_one(self) -> float:
+        """Return the slack of a single query; NaN or infinite where an embedding is."""
+        return float(rounding_slack(self.queries, float(self.longest)))
+
     def exact(self, rows: Tensor, start: int) -> Tensor:
         """Return (R, up to a block) scores of the queries ``rows``, exactly rounded."""
         return exact_products(self.queries[rows], self._read(start))

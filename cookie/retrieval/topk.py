@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import isfinite
+
 import torch
 from torch import Tensor
 
@@ -59,6 +62,8 @@ def topk(
     for start in range(0, len(queries), query_block):
         block = as_tensor(queries[start : start + query_block]).to(device)
         parts.append(_search(GalleryBlocks(block, gallery, gallery_block, longest, start), k))
+    if len(parts) == 1:
+        return parts[0]
     return TopK(torch.cat([part.scores for part in parts]), torch.cat([p.indices for p in parts]))
 
 
@@ -70,10 +75,12 @@ def _search(blocks: GalleryBlocks, k: int) -> TopK:
     of it can matter, the whole gallery otherwise.
     """
     scores, indices = _scan(blocks, min(k + _SPARE, blocks.size))
+    if _one_and_clear(blocks, scores, k):
+        return TopK(scores[:, :k], indices[:, :k])
     slack = 2.0 * blocks.slack()[:, None]  # (B, 1)
     close = (scores[:, :-1] - scores[:, 1:] <= slack)[:, :k].any(dim=1)
     found = TopK(scores[:, :k].clone(), indices[:, :k].clone())
-    if not bool(close.any()):  # nearly always so for a single query, whose time is overhead
+    if not bool(close.any()):
         return found
     contained = (scores[:, k - 1 : k] - scores[:, -1:] > slack).flatten()
     if scores.shape[1] == blocks.size:
@@ -83,6 +90,18 @@ def _search(blocks: GalleryBlocks, k: int) -> TopK:
         if len(chosen):
             found.scores[chosen], found.indices[chosen] = settle(blocks, chosen, indices, k)
     return found
+
+
+def _one_and_clear(blocks: GalleryBlocks, scores: Tensor, k: int) -> bool:
+    """Tell whether these are the scores of a single query on a CPU, and none are close.
+
+    The time of such a query is overhead: sixteen numbers are compared twenty times faster as
+    Python's own than as tensors. An embedding that is not finite is never clear.
+    """
+    if len(scores) != 1 or scores.is_cuda:
+        return False
+    slack, values = 2.0 * blocks.slack_of_one(), scores[0, : k + 1].tolist()
+    return isfinite(slack) and all(one - other > slack for one, other in pairwise(values))
 
 
 def _scan(blocks: GalleryBlocks, k: int) -> tuple[Tensor, Tensor]:

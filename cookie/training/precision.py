@@ -22,8 +22,14 @@ def has_bfloat16(device: torch.device) -> bool:
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Return the context that a forward pass runs in; ``auto`` is bfloat16 where it is native."""
-    enabled = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+    enabled = computing_dtype(device, precision) == torch.bfloat16
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def computing_dtype(device: torch.device, precision: Precision) -> torch.dtype:
+    """Return what matrices are multiplied in, ``torch.bfloat16`` or ``torch.float32``."""
+    low = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+    return torch.bfloat16 if low else torch.float32
 
 
 def rate_share(step: int, steps: int, warmup: float) -> float:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bench import runner as module
+from bench.cell_runners import Result
 from bench.environment import MachineState
 from bench.failures import read_failures
 from bench.outcome import Outcome
@@ -311,3 +312,22 @@ def test_a_foreign_process_on_the_gpu_is_told_of_with_the_timings(
     assert len(lines) == (2 if told else 0)
     if told:
         assert lines[0].startswith("efficiency cookie seed 0 was timed while other processes")
+
+
+def test_a_timed_cell_is_run_alone_where_its_protocol_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: list[str] = []
+
+    def run_alone(workshop: Workshop, cell: Cell, protocol: Mapping[str, Any]) -> Result:
+        assert protocol["process"] == "its own"
+        alone.append(cell.kind)
+        return Result({"kind": cell.kind}, {"raw": [1.0]}, ["halved"])
+
+    monkeypatch.setattr(module, "run_alone", run_alone)
+    monkeypatch.setattr("bench.protocols.process_of", lambda _: "its own")
+    assert run(tmp_path, Workers(), monkeypatch) == ["train", "accuracy"]
+    assert alone == ["efficiency", "latency"]
+    kept = {made.cell.kind: made for made in read_all(tmp_path / "results" / "scenes")}
+    assert kept["latency"].samples == {"raw": [1.0]}
+    assert kept["latency"].environment["shortages"] == ["halved"]

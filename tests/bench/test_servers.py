@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,8 @@ from bench.servers import (
     image_batches,
     modules_of,
 )
+from bench.trial import Trial
+from cookie.interfaces import DualEncoder
 from tests.bench.toy import ToyCorpus, ToyEncoder, ToyScorer
 
 CORPUS = ToyCorpus(images=100)
@@ -84,3 +89,16 @@ def test_modules_are_counted_once_each() -> None:
     assert list(modules_of(both)) == [encoder, scorer]
     with pytest.raises(TypeError):
         modules_of(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("system", ["dual_stream", "cookie"])
+def test_queries_are_read_with_the_numbers_of_the_trained_model(
+    system: str, tmp_path: Path
+) -> None:
+    trial = Trial(tmp_path)
+    model = cast(DualEncoder, trial.model(system, "smoke", "cpu"))
+    server, queries = DualServer(model, "bfloat16"), Queries(trial.corpus("smoke", "cpu")).batch(3)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = model.encode_texts(queries)
+    assert server.reader is not model
+    assert torch.equal(server.encode(queries), expected)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,31 @@ def test_a_death_is_raised_with_its_exit_code() -> None:
 def test_overtime_is_ended() -> None:
     with pytest.raises(ProcessError, match=r"did not end within 0\.2 s"):
         run_in_fresh_process(work.wait, 600.0, timeout_s=0.2)
+
+
+@linux
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_process_ends_with_its_parent(how: signal.Signals, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = (
+        "from bench.measure.process import run_in_fresh_process; "
+        "from tests.bench.measure import work; "
+        f"run_in_fresh_process(work.note_and_wait, {str(note)!r})"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    until(lambda: note.exists() and note.read_text() != "")
+    parent.send_signal(how)
+    parent.wait(timeout=60)
+    until(lambda: not Path("/proc", note.read_text()).exists())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it; give up after a minute."""
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came to hold")
 
 
 def test_where_no_peak_can_be_read_there_is_none(

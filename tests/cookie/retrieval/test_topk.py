@@ -163,3 +163,20 @@ def test_a_known_longest_row_saves_a_look_at_the_gallery_and_changes_nothing() -
     queries, gallery = whole_numbers(6, 9, 0), whole_numbers(50, 9, 1)
     found = topk(queries, gallery, 5, longest=float(gallery.norm(dim=1).amax()))
     assert torch.equal(found.indices, topk(queries, gallery, 5).indices)
+
+
+@pytest.mark.parametrize("size", [1, 5, 300])
+@pytest.mark.parametrize("place", ["query", "gallery"])
+def test_a_single_query_is_checked_as_many_are(size: int, place: str) -> None:
+    query, gallery = torch.randn(1, 4), torch.randn(size, 4)
+    (query if place == "query" else gallery)[0, 2] = torch.nan
+    with pytest.raises(EmbeddingError, match="not finite"):
+        topk(query, gallery, 1)
+
+
+def test_a_single_query_with_close_scores_is_settled_exactly() -> None:
+    query = torch.tensor([[1.0, 1.0]])
+    gallery = torch.tensor([[0.0, 0.0], [1.0, 2.0**-24], [1.0, 0.0], [0.5, 0.0]])
+    found = topk(query, gallery, 3)
+    assert found.indices.tolist() == [[1, 2, 3]]
+    assert found.scores.tolist() == [[1.0, 1.0, 0.5]]

@@ -1,0 +1,55 @@
+"""What does the work of each kind of cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from bench.cells import (
+    accuracy,
+    cost,
+    efficiency,
+    growth,
+    images,
+    latency,
+    load,
+    shortlist_speed,
+    shortlists,
+    texts,
+    train,
+)
+from bench.records import Kind
+from bench.workshop import Workshop
+
+
+class Result(NamedTuple):
+    """What a cell found out: results, raw samples, and a line for every batch that was halved."""
+
+    values: Mapping[str, Any]
+    samples: Mapping[str, Any]
+    shortages: list[str]
+
+
+class CellRunner(Protocol):
+    """A kind of cell."""
+
+    def __call__(
+        self, workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Do the cell's work and return its values and raw samples."""
+        ...
+
+
+RUNNERS: Mapping[Kind, CellRunner] = {
+    "train": train.run,
+    "accuracy": accuracy.run,
+    "images": images.run,
+    "texts": texts.run,
+    "efficiency": efficiency.run,
+    "latency": latency.run,
+    "load": load.run,
+    "growth": growth.run,
+    "shortlists": shortlists.run,
+    "shortlist_speed": shortlist_speed.run,
+    "cost": cost.run,
+}
