@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cookie.config import Config, TrainConfig
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, LossOutput, Outside, TextBatch, TextView, TrainBatch
-from cookie.nn.losses import Temperature, hardest_triplet, info_nce
+from cookie.nn.losses import Temperature, hardest_triplet, info_nce, sum_triplet
 from cookie.nn.parameters import parameter_groups
 from cookie.nn.tower import image_tower, text_tower
 
@@ -27,7 +27,8 @@ class DualStream(nn.Module):
     Args:
         config: encoders, head, regime, temperature and margin; loss weights are ignored.
         vocabulary_size: token ids that captions may hold.
-        loss: ``infonce``, or ``triplet`` for the hinge on the hardest negatives of a batch.
+        loss: ``infonce``, or ``triplet`` for the hinge on the negatives of a batch, on all or on
+            the hardest (``loss.triplet_negatives``).
 
     Raises:
         UserError: the triplet loss is to look outside the batch.
@@ -49,6 +50,9 @@ class DualStream(nn.Module):
         self.image_tower = image_tower(config)
         self.text_tower = text_tower(config, vocabulary_size)
         self.loss, self.margin = loss, config.loss.triplet_margin
+        self.hinges = {"hardest": hardest_triplet, "all": sum_triplet}[
+            config.loss.triplet_negatives
+        ]
         self.temperature = (
             Temperature(config.loss.temperature, config.loss.min_temperature)
             if loss == "infonce"
@@ -77,7 +81,7 @@ class DualStream(nn.Module):
         """Return the image-text loss of what :meth:`embed` returns."""
         images, texts = embeddings
         if self.temperature is None:
-            loss = hardest_triplet(images, texts, self.margin)
+            loss = self.hinges(images, texts, self.margin)
         else:
             loss = info_nce(images, texts, self.temperature(), outside)
         return LossOutput(loss, {"image_text": loss.detach()})

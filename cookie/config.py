@@ -99,6 +99,7 @@ class LossConfig:
     Attributes:
         views: form of the two unimodal losses: ``info_nce`` takes its negatives from the other
             view, ``nt_xent`` (SimCLR) from both.
+        triplet_negatives: which of the batch's negatives the triplet loss takes.
         negatives: where the image-text loss finds them: ``in_batch``; ``queue``, in the batch and
             in a queue of what earlier batches were embedded as; ``momentum`` (MoCo), among the
             batch and a queue as a moving average of the model embeds them. The unimodal losses
@@ -115,6 +116,7 @@ class LossConfig:
     temperature: float = 0.07
     min_temperature: float = 0.01
     triplet_margin: float = 0.2
+    triplet_negatives: Literal["hardest", "all"] = field(default="hardest", metadata=LATER)
     negatives: Literal["in_batch", "queue", "momentum"] = field(default="in_batch", metadata=LATER)
     queue_size: int = field(default=4096, metadata=LATER)
     momentum: float = field(default=0.995, metadata=LATER)

@@ -89,6 +89,27 @@ def nt_xent(first: Tensor, second: Tensor, scale: Tensor | float) -> Tensor:
         return F.cross_entropy(logits, labels)
 
 
+def sum_triplet(first: Tensor, second: Tensor, margin: float) -> Tensor:
+    """Return the sum-of-hinges loss over all negatives of the batch, averaged over the rows.
+
+    What VSE++ (Faghri et al., 2018) compares itself with, and the start that later work gives it:
+    before anything is learned, the hardest negatives pull all embeddings to one point. The two
+    directions are added, as in the paper.
+
+    Args:
+        first: (B, D), L2-normalized.
+        second: (B, D), L2-normalized.
+        margin: in units of cosine.
+    """
+    with _full_precision(first):
+        scores = _cosines(first, second)  # (B, B)
+        positives, count = scores.diagonal(), len(scores)
+        hinges = (margin + scores - positives[:, None]).clamp(min=0)
+        hinges = hinges + (margin + scores - positives).clamp(min=0)
+        # A row's own partner stands at the margin in both directions.
+        return hinges.sum() / count - 2 * margin
+
+
 def hardest_triplet(first: Tensor, second: Tensor, margin: float) -> Tensor:
     """Return the max-of-hinges loss of VSE++ (Faghri et al., 2018), averaged over the batch.
 

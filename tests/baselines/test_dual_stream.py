@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -24,7 +26,7 @@ from cookie.interfaces import (
 )
 from cookie.model import Cookie
 from cookie.nn.batches import split_batch
-from cookie.nn.losses import hardest_triplet, info_nce
+from cookie.nn.losses import hardest_triplet, info_nce, sum_triplet
 from cookie.presets import preset
 from cookie.training.distributed import Processes
 from tests.cookie.training.peers import Case, run_peers, train_cases
@@ -72,6 +74,18 @@ def test_the_loss_is_of_the_embeddings(loss: DualStreamLoss):
     torch.testing.assert_close(found.total, expected)
     assert found.parts.keys() == {"image_text"}
     assert torch.equal(found.parts["image_text"], found.total.detach())
+
+
+@pytest.mark.parametrize(
+    ("negatives", "hinges"), [("hardest", hardest_triplet), ("all", sum_triplet)]
+)
+def test_the_triplet_takes_the_negatives_it_is_told_to(
+    negatives: Literal["hardest", "all"], hinges: Callable[..., torch.Tensor]
+):
+    config = dataclasses.replace(preset("smoke"), loss=LossConfig(triplet_negatives=negatives))
+    model = build("triplet", config)
+    pair = model.encode_images(images()), model.encode_texts(texts())
+    torch.testing.assert_close(model.contrast(pair).total, hinges(*pair, 0.2))
 
 
 def test_negatives_from_outside_the_batch_enter_infonce():

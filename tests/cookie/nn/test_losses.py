@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cookie.nn.losses import Temperature, hardest_triplet, info_nce, nt_xent
+from cookie.nn.losses import Temperature, hardest_triplet, info_nce, nt_xent, sum_triplet
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {
     "info_nce": lambda first, second: info_nce(first, second, 5.0),
     "nt_xent": lambda first, second: nt_xent(first, second, 5.0),
     "hardest_triplet": lambda first, second: hardest_triplet(first, second, 0.2),
+    "sum_triplet": lambda first, second: sum_triplet(first, second, 0.2),
 }
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 
@@ -54,14 +55,16 @@ def nt_xent_by_hand(first: Tensor, second: Tensor, scale: float) -> float:
     return sum(losses) / len(losses)
 
 
-def hardest_triplet_by_hand(first: Tensor, second: Tensor, margin: float) -> float:
+def triplet_by_hand(
+    first: Tensor, second: Tensor, margin: float, joined: Callable[[list[float]], float]
+) -> float:
     total, count = 0.0, len(first)
     for i in range(count):
         positive = float(first[i] @ second[i])
         others = [j for j in range(count) if j != i]
         captions = [margin + float(first[i] @ second[j]) - positive for j in others]
         images = [margin + float(first[j] @ second[i]) - positive for j in others]
-        total += max(0.0, *captions) + max(0.0, *images)
+        total += sum(joined([max(0.0, hinge) for hinge in side]) for side in (captions, images))
     return total / count
 
 
@@ -78,6 +81,7 @@ def test_triplet_of_two_pairs():
     first = torch.eye(2)
     second = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
     # Hinges at margin .5 -- rows: .5+.6-1=.1, .5+0-.8<0; columns: .5+0-1<0, .5+.6-.8=.3.
+    assert sum_triplet(first, second, 0.5).item() == pytest.approx((0.1 + 0.3) / 2)
     assert hardest_triplet(first, second, 0.5).item() == pytest.approx((0.1 + 0.3) / 2)
 
 
@@ -95,8 +99,10 @@ def test_contrastive_losses_equal_loops(seed: int, rows: int, scale: float):
 @given(seed=st.integers(0, 10_000), rows=st.integers(2, 7), margin=st.floats(0, 1))
 def test_triplet_equals_loops(seed: int, rows: int, margin: float):
     first, second = unit_rows(seed, rows, dtype=torch.float64)
-    by_hand = hardest_triplet_by_hand(first, second, margin)
+    by_hand = triplet_by_hand(first, second, margin, max)
     assert hardest_triplet(first, second, margin).item() == pytest.approx(by_hand)
+    by_hand = triplet_by_hand(first, second, margin, sum)
+    assert sum_triplet(first, second, margin).item() == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("scale", [1.0, 14.3, 100.0])
