@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.layout import Column, Grid, Row, markdown_table, significant
 from bench.rendered import Report
@@ -11,7 +12,7 @@ from bench.sections import View
 from bench.tables import tables
 from bench.verdicts import CERTAIN, CLAIMS, Effect, Verdict
 
-SHARING_TITLE = "when does sharing pay?"
+NO_PAGES: Mapping[str, Path] = MappingProxyType({})
 CLAIM_COLUMNS = (
     Column("claim", "claim", align="left"),
     Column("data", "data, preset, machine", align="left"),
@@ -33,15 +34,14 @@ ENDING = (
 )
 
 
-def guide(reports: Sequence[Report], results: Path, sharing: Path | None = None) -> str:
-    """Return ``results/README.md``; ``sharing`` is the page on sharing, where there is one."""
+def guide(reports: Sequence[Report], results: Path, pages: Mapping[str, Path] = NO_PAGES) -> str:
+    """Return ``results/README.md``; ``pages`` over all data sets are linked by their titles."""
     links = [
         f"- [{report.dataset}: table {report.table}, {tables[report.table].title}]"
         f"({link_to(report, results)})"
         for report in reports
     ]
-    if sharing is not None:
-        links.append(f"- [All data sets: {SHARING_TITLE}]({sharing.name})")
+    links += [f"- [All data sets: {title}]({path.name})" for title, path in pages.items()]
     claims = claim_grid(reports, results)
     parts = [
         "# Results",

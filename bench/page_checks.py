@@ -11,7 +11,10 @@ from pathlib import Path
 
 from bench.record_checks import Finding
 from bench.report import render_all
+from bench.searches import FOLDER
 
+SOURCES = frozenset({"records", FOLDER})
+"""Folders of a data set that pages are rendered from."""
 DRAWING = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 _DRAWN_BY = re.compile(r"Matplotlib v([\d.]+)")
 _LABEL = re.compile(r"<text\b[^>]*>(.*?)</text>", re.DOTALL)
@@ -26,8 +29,8 @@ def stale(results: Path) -> list[Finding]:
     """
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / results.resolve().name
-        for records in sorted(results.glob("*/records")):
-            shutil.copytree(records, fresh / records.relative_to(results))
+        for source in sorted(path for name in SOURCES for path in results.glob(f"*/{name}")):
+            shutil.copytree(source, fresh / source.relative_to(results))
         readme = results.resolve().parent / "README.md"
         if readme.is_file():
             shutil.copy(readme, fresh.parent / "README.md")
@@ -62,9 +65,9 @@ def _called(name: Path) -> str:
 
 
 def rendered_files(results: Path) -> set[Path]:
-    """Return the files below ``results`` that are no records, relative to it."""
+    """Return the files below ``results`` that nothing is rendered from, relative to it."""
     found = {path.relative_to(results) for path in results.rglob("*") if path.is_file()}
-    return {name for name in found if "records" not in name.parts[:-1]}
+    return {name for name in found if not SOURCES & set(name.parts[:-1])}
 
 
 def _drawn_elsewhere(results: Path, fresh: Path) -> bool:

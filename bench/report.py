@@ -24,6 +24,7 @@ from bench.provenance import facts, remarks, title
 from bench.record_types import readable
 from bench.records import read_all, write_text
 from bench.rendered import Report
+from bench.searches import render_searches
 from bench.sections import View, views
 from bench.sharing_page import render_sharing
 from bench.tables import Block, Table, tables
@@ -33,6 +34,10 @@ from cookie.errors import UserError, run_main
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+SHARING_TITLE, SEARCHES_TITLE = "when does sharing pay?", "what was searched for the settings"
+"""Links to the pages that are not of one data set alone."""
 
 
 def render_all(results: Path) -> list[Report]:
@@ -49,10 +54,12 @@ def render_all(results: Path) -> list[Report]:
     if reports:
         with readable("The page on sharing"):
             by_name = {folder.name: found for folder, found in sections.items()}
-            sharing = render_sharing(by_name, results)
+            made = {SHARING_TITLE: render_sharing(by_name, results)}
+        made |= {SEARCHES_TITLE: render_searches(results)}
+        pages = {title: path for title, path in made.items() if path is not None}
         with readable("The overview"):
-            write_text(results / "README.md", guide(reports, results, sharing))
-            write_text(results / "index.html", index_page(reports, results, sharing))
+            write_text(results / "README.md", guide(reports, results, pages))
+            write_text(results / "index.html", index_page(reports, results, pages))
             update_readme(results.resolve().parent / "README.md", results)
     return reports
 

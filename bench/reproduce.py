@@ -6,7 +6,6 @@ last checkpoint.
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import sys
@@ -180,7 +179,7 @@ def reproduce(options: Options) -> None:
     runner = Runner(Workshop(setup), options.results_dir, run_options)
     cells = _sharing_plan(options, runner.workshop) if options.sharing else plan(options)
     if options.dry_run:
-        _show_plan(runner, cells, options)
+        _rehearse(options, runner, cells)
         return
     outcome = _run(options, runner, cells, started)
     reports = [
@@ -225,34 +224,15 @@ def _sharing_plan(options: Options, workshop: Workshop) -> list[Cell]:
     return sharing_points.cells(options.seeds, config.head.layers, reach)
 
 
-def _show_plan(runner: Runner, cells: Sequence[Cell], options: Options) -> None:
-    from bench.estimate import estimates
+def _rehearse(options: Options, runner: Runner, cells: Sequence[Cell]) -> None:
+    """Print what the run would do."""
+    from bench.dry_run import print_choices, print_plan
 
-    if options.budget_minutes is not None:
-        _show_choices(runner, cells, options, 60 * options.budget_minutes)
-        return
-    rows = estimates(runner, cells)
-    if options.json:
-        print(json.dumps([row.to_dict() for row in rows], indent=1))
-        return
-    for row in rows:
-        print(row)
-    total = sum(row.seconds for row in rows if not row.finished)
-    print(f"{len(rows)} cells; about {total / 60:.1f} min for those that are not finished")
-
-
-def _show_choices(runner: Runner, cells: Sequence[Cell], options: Options, seconds: float) -> None:
-    """Show the plan in the order of value, and what of it would fit."""
-    from bench.budget import Budget, rehearse, told
-
-    budget = Budget(seconds)
-    choices = rehearse(runner, cells, options.seeds, budget)
-    if options.json:
-        print(json.dumps([choice.to_dict() for choice in choices], indent=1))
-        return
-    for choice in choices:
-        print(choice)
-    print(told(choices, budget).partition("\n")[0])
+    minutes = options.budget_minutes
+    if minutes is None:
+        print_plan(runner, cells, as_json=options.json)
+    else:
+        print_choices(runner, cells, options.seeds, minutes, as_json=options.json)
 
 
 def _on_sharing(options: Options, runner: Runner) -> dict[str, list[str]]:

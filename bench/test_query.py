@@ -24,7 +24,7 @@ from cookie.training.precision import Precision, autocast
 SYSTEMS = ("dual_stream", "cookie", "two_stage", "single_stream")
 PRESETS = ("smoke", "tiny") if PROFILE.full else ("tiny",)
 NEIGHBORS = 10
-ENCODERS = ("tiny", "small") if PROFILE.full else ("tiny",)
+ENCODERS = ("tiny", "small")
 """Sizes of the text encoder; the weights are random, which changes no time."""
 GALLERIES = (1_000, 100_000)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.guide import (
     ENDING,
     INTRODUCTION,
-    SHARING_TITLE,
+    NO_PAGES,
     claim_grid,
     column_meanings,
     link_to,
@@ -31,19 +31,21 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """Nothing is fetched, whatever the page holds."""
 
 
-def index_page(reports: Sequence[Report], results: Path, sharing: Path | None = None) -> str:
+def index_page(
+    reports: Sequence[Report], results: Path, pages: Mapping[str, Path] = NO_PAGES
+) -> str:
     """Return the page; the same reports give the same bytes.
 
     Args:
         reports: the tables.
         results: the folder that the page lies in.
-        sharing: the page on sharing, where there is one; it is linked.
+        pages: further pages over all data sets, by title; they are linked.
     """
     datasets = list(dict.fromkeys(report.dataset for report in reports))
     parts = [
         tag("h1", "Results"),
         tag("p", prose(INTRODUCTION)),
-        _contents(reports, sharing),
+        _contents(reports, pages),
         _claims(reports, results),
         *(_dataset(name, reports, results) for name in datasets),
         _appendix(reports),
@@ -72,7 +74,7 @@ def _anchor(report: Report) -> str:
     return f"{report.dataset}-table-{report.table}"
 
 
-def _contents(reports: Sequence[Report], sharing: Path | None) -> Markup:
+def _contents(reports: Sequence[Report], pages: Mapping[str, Path]) -> Markup:
     items = [
         tag(
             "li",
@@ -84,8 +86,10 @@ def _contents(reports: Sequence[Report], sharing: Path | None) -> Markup:
         )
         for report in reports
     ]
-    if sharing is not None:
-        items.append(tag("li", tag("a", f"All data sets: {SHARING_TITLE}", href=sharing.name)))
+    items += [
+        tag("li", tag("a", f"All data sets: {title}", href=path.name))
+        for title, path in pages.items()
+    ]
     first = tag("li", tag("a", "Claims", href="#claims"))
     last = tag("li", tag("a", "Columns", href="#columns"))
     return tag("nav", tag("ul", first, *items, last), aria_label="Contents")

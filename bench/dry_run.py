@@ -1,0 +1,37 @@
+"""What a run would do and how long it would take, for ``--dry-run``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from bench.budget import Budget, rehearse, told
+from bench.estimate import estimates
+from bench.records import Cell
+from bench.runner import Runner
+
+
+def print_plan(runner: Runner, cells: Sequence[Cell], *, as_json: bool) -> None:
+    """Print every cell with an estimate of its time, and the sum for those not finished."""
+    rows = estimates(runner, cells)
+    if as_json:
+        print(json.dumps([row.to_dict() for row in rows], indent=1))
+        return
+    for row in rows:
+        print(row)
+    total = sum(row.seconds for row in rows if not row.finished)
+    print(f"{len(rows)} cells; about {total / 60:.1f} min for those that are not finished")
+
+
+def print_choices(
+    runner: Runner, cells: Sequence[Cell], seeds: Sequence[int], minutes: float, *, as_json: bool
+) -> None:
+    """Print the cells in the order of what they tell, and which of them would fit."""
+    budget = Budget(60 * minutes)
+    choices = rehearse(runner, cells, seeds, budget)
+    if as_json:
+        print(json.dumps([choice.to_dict() for choice in choices], indent=1))
+        return
+    for choice in choices:
+        print(choice)
+    print(told(choices, budget).partition("\n")[0])

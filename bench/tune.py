@@ -1,0 +1,150 @@
+"""Try values of a setting on validation, the same for every system: ``python -m bench.tune``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from bench.searches import Search, Tried, read_searches, render_searches
+from cookie.errors import UserError, run_main
+
+if TYPE_CHECKING:
+    from bench.workshop import Workshop
+    from cookie.config import Config
+
+SYSTEMS = ("dual_stream", "cookie", "single_stream")
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """Train every system with every value, and keep what each validates best with.
+
+    The same command goes on where it was interrupted. Nothing is changed in the presets.
+
+    Examples:
+        python -m bench.tune --setting train.learning_rate --values 5e-4 1e-3 2e-3
+
+    Attributes:
+        values: to try.
+        setting: a number in the configuration, as part.field.
+        systems: to train; the main ones by default.
+        dataset: scenes (generated), flickr8k, flickr30k, coco, or a folder's name.
+        preset: whose other settings are kept; by default the one that suits the data set.
+        seed: of every training.
+        device: auto, cpu, cuda or cuda:N.
+        data_root: where data sets lie; by default COOKIE_DATA, then data.
+        results_dir: where the search is kept, and its page.
+    """
+
+    values: tuple[float, ...]
+    setting: str = "train.learning_rate"
+    systems: tuple[str, ...] = field(default=SYSTEMS)
+    dataset: str = "scenes"
+    preset: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    data_root: Path | None = None
+    results_dir: Annotated[Path, tyro.conf.arg(name="results-dir")] = Path("results")
+
+
+def main() -> None:
+    """Command line entry."""
+    search = tune(tyro.cli(TuneOptions, prog="python -m bench.tune"))
+    for system in dict.fromkeys(one.system for one in search.tried):
+        own = {one.value: one.score for one in search.tried if one.system == system}
+        best = max(own, key=own.__getitem__)
+        print(f"{system}: {search.setting} = {best:g} validates best, {own[best]:.1f}")
+
+
+def tune(options: TuneOptions) -> Search:
+    """Train what was not tried yet; keep the search after every training.
+
+    Raises:
+        UserError: there is no such setting, it is no number, or a system is unknown.
+    """
+    from bench.reproduce import PRESET_OF
+    from bench.systems import systems
+    from bench.workshop import Setup, Workshop, resolve_device
+
+    name = options.preset or PRESET_OF.get(options.dataset, "small")
+    setup = Setup(options.dataset, name, resolve_device(options.device), options.data_root)
+    usual = Workshop(setup)
+    changed(usual.config, options.setting, 0)  # a wrong name is told before anything is trained
+    search = _begun(usual, options)
+    plan = [(systems[each].name, value) for each in options.systems for value in options.values]
+    for system, value in plan:
+        config = changed(usual.config, options.setting, value)
+        workshop = Workshop(replace(setup, config=config))
+        if not _is_known(search, workshop, system, value):
+            print(f"{system}: {options.setting} = {value:g}", file=sys.stderr, flush=True)
+            made = _try(workshop, system, value, options.seed)
+            search = replace(search, tried=(*search.tried, made))
+            search.write(options.results_dir)
+    render_searches(options.results_dir)
+    return search
+
+
+def changed(config: Config, setting: str, value: float) -> Config:
+    """Return ``config`` with another value of ``setting``, as ``part.field``.
+
+    Raises:
+        UserError: there is no such setting, or it is no number.
+    """
+    part, _, name = setting.partition(".")
+    owner = getattr(config, part, None)
+    old = getattr(owner, name, None)
+    if isinstance(old, bool) or not isinstance(old, int | float):
+        raise UserError(f"{setting} is no number in the configuration, as train.learning_rate is.")
+    return replace(config, **{part: replace(owner, **{name: type(old)(value)})})  # type: ignore[type-var]
+
+
+def _begun(workshop: Workshop, options: TuneOptions) -> Search:
+    """Return the search as it was left, or a new one; other steps or data begin anew."""
+    part, _, name = options.setting.partition(".")
+    section = workshop.section
+    new = Search(
+        dataset=workshop.dataset.name,
+        preset=section.preset,
+        regime=section.regime,
+        hardware=section.hardware,
+        setting=options.setting,
+        used=getattr(getattr(workshop.config, part), name),
+        seed=options.seed,
+        steps=workshop.config.train.steps,
+    )
+    kept = [search for search in read_searches(options.results_dir) if _is_same(search, new)]
+    return replace(new, tried=kept[0].tried) if kept else new
+
+
+def _is_same(one: Search, other: Search) -> bool:
+    return replace(one, tried=()) == replace(other, tried=())
+
+
+def _is_known(search: Search, workshop: Workshop, system: str, value: float) -> bool:
+    digest = workshop.settings(system).digest()
+    return (system, value, digest) in {(one.system, one.value, one.digest) for one in search.tried}
+
+
+def _try(workshop: Workshop, system: str, value: float, seed: int) -> Tried:
+    from bench.cells import train
+    from bench.systems import systems
+
+    found: dict[str, Any] = dict(train.run(workshop, system, seed, {})[0])
+    return Tried(
+        system=system,
+        label=systems[system].label,
+        value=value,
+        score=found["best_validation"],
+        best_step=found["best_step"],
+        seconds=found["seconds"],
+        digest=workshop.settings(system).digest(),
+        commit=workshop.environment["commit"],
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

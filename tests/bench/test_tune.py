@@ -1,0 +1,110 @@
+"""A search trains every system with every value once, and leaves the presets alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cells import train
+from bench.searches import read_searches
+from bench.tune import TuneOptions, changed, tune
+from bench.workshop import Workshop
+from cookie.errors import UserError
+from cookie.presets import preset
+
+
+class Trainings:
+    """Stands in for trainings: notes what is trained, and scores by the value."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, float]] = []
+        self.fails_at = 10**6
+
+    def __call__(
+        self, workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        if len(self.made) >= self.fails_at:
+            raise KeyboardInterrupt
+        rate = workshop.settings(system).train.learning_rate
+        self.made.append((system, rate))
+        return {"best_validation": 100 - 1e4 * rate, "best_step": 3, "seconds": 2.0}, {}
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trainings:
+    monkeypatch.setenv("COOKIE_HOME", str(tmp_path / "home"))
+    made = Trainings()
+    monkeypatch.setattr(train, "run", made)
+    return made
+
+
+def options(folder: Path, *values: float, **other: Any) -> TuneOptions:  # noqa: ANN401
+    chosen = {"systems": ("dual_stream", "cookie"), "preset": "smoke", "device": "cpu"} | other
+    return TuneOptions(values, results_dir=folder, **chosen)
+
+
+def test_every_system_gets_every_value_once(trainings: Trainings, tmp_path: Path) -> None:
+    found = tune(options(tmp_path, 1e-3, 2e-3))
+    expected = [(s, v) for s in ("dual_stream", "cookie") for v in (1e-3, 2e-3)]
+    assert trainings.made == expected
+    assert [(one.system, one.value) for one in found.tried] == expected
+    assert [one.score for one in found.tried] == [90.0, 80.0, 90.0, 80.0]
+    assert (tmp_path / "searches.md").is_file()
+    tune(options(tmp_path, 1e-3, 2e-3, 3e-3))
+    assert trainings.made[4:] == [("dual_stream", 3e-3), ("cookie", 3e-3)]
+
+
+def test_an_interrupted_search_goes_on(trainings: Trainings, tmp_path: Path) -> None:
+    trainings.fails_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        tune(options(tmp_path, 1e-3, 2e-3))
+    (kept,) = read_searches(tmp_path)
+    assert len(kept.tried) == 3
+    trainings.fails_at = 9
+    tune(options(tmp_path, 1e-3, 2e-3))
+    assert trainings.made[3:] == [("cookie", 2e-3)]
+
+
+def test_another_seed_begins_anew(trainings: Trainings, tmp_path: Path) -> None:
+    tune(options(tmp_path, 1e-3))
+    found = tune(options(tmp_path, 1e-3, seed=1))
+    assert len(trainings.made) == 4
+    assert len(found.tried) == 2
+
+
+def test_one_value_is_changed_and_keeps_its_type() -> None:
+    config = preset("smoke")
+    assert changed(config, "train.learning_rate", 0.5).train.learning_rate == 0.5
+    steps = changed(config, "train.steps", 7.0)
+    assert (steps.train.steps, type(steps.train.steps)) == (7, int)
+    assert config == preset("smoke")
+
+
+@pytest.mark.parametrize(
+    "setting", ["train", "train.nothing", "nothing.steps", "train.precision", ""]
+)
+def test_what_is_no_number_is_told(setting: str, trainings: Trainings, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no number in the configuration"):
+        tune(options(tmp_path, 1.0, setting=setting))
+    assert trainings.made == []
+
+
+def test_an_unknown_system_is_told_first(trainings: Trainings, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Unknown system 'cooky'"):
+        tune(options(tmp_path, 1e-3, systems=("cookie", "cooky")))
+    assert trainings.made == []
+
+
+def test_a_real_training_is_kept_with_its_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COOKIE_HOME", str(tmp_path / "home"))
+    found = tune(options(tmp_path, 5e-4, systems=("dual_stream",)))
+    config = changed(preset("smoke"), "train.learning_rate", 5e-4)
+    (one,) = found.tried
+    assert one.digest == config.digest()
+    assert 0 < one.best_step <= config.train.steps
+    assert one.score > 0
