@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import tyro
 
@@ -99,7 +99,8 @@ def changed(config: Config, setting: str, value: float) -> Config:
     old = getattr(owner, name, None)
     if isinstance(old, bool) or not isinstance(old, int | float):
         raise UserError(f"{setting} is no number in the configuration, as train.learning_rate is.")
-    return replace(config, **{part: replace(owner, **{name: type(old)(value)})})  # type: ignore[type-var]
+    parts: dict[str, Any] = {part: replace(cast(Any, owner), **{name: type(old)(value)})}
+    return replace(config, **parts)
 
 
 def _begun(workshop: Workshop, options: TuneOptions) -> Search:
