@@ -47,17 +47,18 @@ def process_group(device: torch.device) -> Iterator[Processes]:
 
     store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
     own = PrefixStore("group", store)
-    torch.distributed.init_process_group(
-        backend, store=own, rank=rank, world_size=world, timeout=PATIENCE
-    )
-    try:
+    try:  # another may fail and leave while this one is still connecting to it
+        torch.distributed.init_process_group(
+            backend, store=own, rank=rank, world_size=world, timeout=PATIENCE
+        )
         yield current()
     except Exception:
         if not _first_to_fail(store):
             raise SystemExit(2) from None
         raise
     finally:
-        torch.distributed.destroy_process_group()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def _first_to_fail(store: Store) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -105,3 +106,25 @@ def _member(rank: int, port: int, work: Work, folder: Path) -> None:
 def _in_group(work: Work) -> None:
     with process_group(torch.device("cpu")) as processes:
         work(processes)
+
+
+@pytest.mark.parametrize(("failed", "error"), [(1, RuntimeError), (2, SystemExit)])
+def test_whom_another_leaves_while_connecting_says_nothing(
+    failed: int, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+):
+    class Told:
+        """A store in which so many have failed, this process included."""
+
+        def add(self, name: str, count: int) -> int:
+            return failed
+
+    def connect(*_: object, **__: object) -> None:
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    meeting = importlib.import_module("torch.distributed.rendezvous")  # its name is a function's
+    monkeypatch.setattr(meeting, "rendezvous", lambda *_, **__: iter([(Told(), 0, 3)]))
+    monkeypatch.setattr("torch.distributed.distributed_c10d.PrefixStore", lambda _, store: store)
+    monkeypatch.setattr(torch.distributed, "init_process_group", connect)
+    with pytest.raises(error), process_group(torch.device("cpu")):
+        raise AssertionError("there is no group")
