@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.layout import Column, Grid, Row, Value, duration, markdown_grids
+from bench.layout import Column, Grid, Row, Value, markdown_grids
 from bench.provenance import commit_name
 from bench.records import slug, write_text
 from cookie.errors import DataError
@@ -125,7 +125,6 @@ def _section(search: Search) -> str:
         Column("system", "system", align="left"),
         *(Column(f"{value:g}", _header(search, value)) for value in values),
         Column("best", "best value"),
-        Column("seconds", "all trainings", duration),
     ]
     names = dict.fromkeys(one.system for one in search.tried)
     rows = [_row(search, [one for one in search.tried if one.system == name]) for name in names]
@@ -141,5 +140,4 @@ def _row(search: Search, own: Sequence[Tried]) -> Row:
     scores: dict[str, Value] = {
         f"{one.value:g}": f"{one.score:.1f}{'*' if one is best else ''}" for one in own
     }
-    total = sum(one.seconds for one in own)
-    return {"system": own[0].label, **scores, "best": f"{best.value:g}", "seconds": total}
+    return {"system": own[0].label, **scores, "best": f"{best.value:g}"}
