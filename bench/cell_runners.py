@@ -18,8 +18,9 @@ from bench.cells import (
     texts,
     train,
 )
-from bench.records import Kind
+from bench.records import Cell, Kind
 from bench.workshop import Workshop
+from cookie.shortage import shortages
 
 
 class Result(NamedTuple):
@@ -53,3 +54,10 @@ RUNNERS: Mapping[Kind, CellRunner] = {
     "shortlist_speed": shortlist_speed.run,
     "cost": cost.run,
 }
+
+
+def run_here(workshop: Workshop, cell: Cell, protocol: Mapping[str, Any]) -> Result:
+    """Return what this process finds out for ``cell``."""
+    with shortages() as told:
+        values, samples = RUNNERS[cell.kind](workshop, cell.system, cell.seed, protocol)
+    return Result(values, samples, told)

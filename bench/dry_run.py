@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from bench.budget import Budget, rehearse, told
-from bench.estimate import estimates
+from bench.budget import Budget, Choice, rehearse, told
+from bench.estimate import Estimate, estimates
 from bench.records import Cell
 from bench.runner import Runner
 
@@ -14,13 +14,9 @@ from bench.runner import Runner
 def print_plan(runner: Runner, cells: Sequence[Cell], *, as_json: bool) -> None:
     """Print every cell with an estimate of its time, and the sum for those not finished."""
     rows = estimates(runner, cells)
-    if as_json:
-        print(json.dumps([row.to_dict() for row in rows], indent=1))
-        return
-    for row in rows:
-        print(row)
     total = sum(row.seconds for row in rows if not row.finished)
-    print(f"{len(rows)} cells; about {total / 60:.1f} min for those that are not finished")
+    summary = f"{len(rows)} cells; about {total / 60:.1f} min for those that are not finished"
+    _print(rows, summary, as_json=as_json)
 
 
 def print_choices(
@@ -29,9 +25,11 @@ def print_choices(
     """Print the cells in the order of what they tell, and which of them would fit."""
     budget = Budget(60 * minutes)
     choices = rehearse(runner, cells, seeds, budget)
+    _print(choices, told(choices, budget).partition("\n")[0], as_json=as_json)
+
+
+def _print(rows: Sequence[Estimate | Choice], summary: str, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([choice.to_dict() for choice in choices], indent=1))
-        return
-    for choice in choices:
-        print(choice)
-    print(told(choices, budget).partition("\n")[0])
+        print(json.dumps([row.to_dict() for row in rows], indent=1))
+    else:
+        print(*rows, summary, sep="\n")

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, assert_never
 
-import torch
-
 from bench.effort import growth_effort_of, load_effort_of
 from bench.layout import duration
 from bench.measure.peaks import matmul_peak
@@ -17,7 +15,7 @@ from bench.runner import Runner
 from bench.systems import systems
 from cookie.config import Config
 from cookie.errors import DataError
-from cookie.training.precision import has_bfloat16
+from cookie.training.precision import computing_dtype
 
 REACHED = 0.2
 """Share of the matrix product peak that training and scoring are taken to reach."""
@@ -90,7 +88,7 @@ class CostModel:
         """FLOPs a second that are taken to be reached."""
         device = self.runner.workshop.device
         size = 8192 if device.type == "cuda" else 1024
-        precision = torch.bfloat16 if has_bfloat16(device) else torch.float32
+        precision = computing_dtype(device, "auto")
         return REACHED * matmul_peak(device, precision, size)
 
     def seconds(self, cell: Cell, cells: Sequence[Cell]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from bench.layout import Column, Grid, Row, markdown_table, significant
 from bench.rendered import Report
@@ -12,7 +11,6 @@ from bench.sections import View
 from bench.tables import tables
 from bench.verdicts import CERTAIN, CLAIMS, Effect, Verdict
 
-NO_PAGES: Mapping[str, Path] = MappingProxyType({})
 CLAIM_COLUMNS = (
     Column("claim", "claim", align="left"),
     Column("data", "data, preset, machine", align="left"),
@@ -34,7 +32,7 @@ ENDING = (
 )
 
 
-def guide(reports: Sequence[Report], results: Path, pages: Mapping[str, Path] = NO_PAGES) -> str:
+def guide(reports: Sequence[Report], results: Path, pages: Mapping[str, Path]) -> str:
     """Return ``results/README.md``; ``pages`` over all data sets are linked by their titles."""
     links = [
         f"- [{report.dataset}: table {report.table}, {tables[report.table].title}]"

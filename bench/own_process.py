@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 
-from bench.cell_runners import RUNNERS, Result
+from bench.cell_runners import Result, run_here
 from bench.failures import reason_of
 from bench.measure.process import ProcessError, run_in_fresh_process
 from bench.records import Cell
 from bench.workshop import Setup, Workshop
 from cookie.errors import UserError
-from cookie.shortage import shortages
 
 
 def run_alone(workshop: Workshop, cell: Cell, protocol: Mapping[str, Any]) -> Result:
@@ -33,7 +32,7 @@ def run_alone(workshop: Workshop, cell: Cell, protocol: Mapping[str, Any]) -> Re
     try:
         found = run_in_fresh_process(_work, setup, cell, dict(protocol), threads).value
     except ProcessError as error:
-        if f"exit code -{int(signal.SIGKILL)}" not in str(error):
+        if error.exit_code != -signal.SIGKILL:
             raise
         raise UserError("Its process was killed, as a machine out of memory does.") from None
     if isinstance(found, str):
@@ -45,11 +44,9 @@ def _work(setup: Setup, cell: Cell, protocol: Mapping[str, Any], threads: int) -
     """Do the cell's work; return why it has no result, where what failed concerns it alone."""
     torch.set_num_threads(threads)
     try:
-        with shortages() as told:
-            values, samples = RUNNERS[cell.kind](Workshop(setup), cell.system, cell.seed, protocol)
+        return run_here(Workshop(setup), cell, protocol)
     except (UserError, MemoryError, RuntimeError) as error:
         reason = reason_of(error)
         if reason is None:
             raise
         return reason
-    return Result(values, samples, told)

@@ -153,7 +153,12 @@ def wanted(options: Options) -> list[str]:
 
 def chosen_preset(options: Options) -> str:
     """Return the preset asked for, or the one that suits the data set."""
-    return options.preset or PRESET_OF.get(options.dataset, "small")
+    return preset_for(options.dataset, options.preset)
+
+
+def preset_for(dataset: str, asked_for: str | None) -> str:
+    """Return the preset asked for, or the one that suits ``dataset``."""
+    return asked_for or PRESET_OF.get(dataset, "small")
 
 
 def plan(options: Options) -> list[Cell]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from bench.cell_runners import RUNNERS, Result
+from bench.cell_runners import Result, run_here
 from bench.cells.kept_scores import remove_kept_scores
 from bench.effort import OWN_PROCESS
 from bench.environment import machine_state
@@ -30,7 +30,6 @@ from bench.systems import systems
 from bench.workshop import Workshop
 from cookie.errors import UserError
 from cookie.files import home
-from cookie.shortage import shortages
 from cookie.training.journal import NAME
 
 
@@ -137,9 +136,7 @@ class Runner:
         if chosen.get("process") == OWN_PROCESS:
             self._tidy()  # the memory that this process keeps is missing from the other's
             return run_alone(self.workshop, cell, chosen)
-        with shortages() as told:
-            values, samples = RUNNERS[cell.kind](self.workshop, cell.system, cell.seed, chosen)
-        return Result(values, samples, told)
+        return run_here(self.workshop, cell, chosen)
 
     def _record(
         self,

@@ -79,6 +79,11 @@ class Search:
         name = f"{where}-{slug(self.setting)}-seed{self.seed}.json"
         return results / self.dataset / FOLDER / name
 
+    def by_system(self) -> dict[str, list[Tried]]:
+        """Return the trainings of each system, in the order of the first of each."""
+        names = dict.fromkeys(one.system for one in self.tried)
+        return {name: [one for one in self.tried if one.system == name] for name in names}
+
     def write(self, results: Path) -> None:
         """Keep what was tried so far."""
         write_json(self.path(results), asdict(self))
@@ -126,8 +131,7 @@ def _section(search: Search) -> str:
         *(Column(f"{value:g}", _header(search, value)) for value in values),
         Column("best", "best value"),
     ]
-    names = dict.fromkeys(one.system for one in search.tried)
-    rows = [_row(search, [one for one in search.tried if one.system == name]) for name in names]
+    rows = [_row(own) for own in search.by_system().values()]
     return markdown_grids([Grid(columns, rows, heading, lead)])
 
 
@@ -135,8 +139,13 @@ def _header(search: Search, value: float) -> str:
     return f"**{value:g}**" if value == search.used else f"{value:g}"
 
 
-def _row(search: Search, own: Sequence[Tried]) -> Row:
-    best = max(own, key=lambda one: one.score)
+def best_of(own: Sequence[Tried]) -> Tried:
+    """Return the training that validated best, the first of equals."""
+    return max(own, key=lambda one: one.score)
+
+
+def _row(own: Sequence[Tried]) -> Row:
+    best = best_of(own)
     scores: dict[str, Value] = {
         f"{one.value:g}": f"{one.score:.1f}{'*' if one is best else ''}" for one in own
     }

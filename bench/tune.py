@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from bench.searches import Search, Tried, read_searches, render_searches
+from bench.searches import Search, Tried, best_of, read_searches, render_searches
 from cookie.errors import UserError, run_main
 
 if TYPE_CHECKING:
@@ -42,22 +42,21 @@ class TuneOptions:
 
     values: tuple[float, ...]
     setting: str = "train.learning_rate"
-    systems: tuple[str, ...] = field(default=SYSTEMS)
+    systems: tuple[str, ...] = SYSTEMS
     dataset: str = "scenes"
     preset: str | None = None
     seed: int = 0
     device: str = "auto"
     data_root: Path | None = None
-    results_dir: Annotated[Path, tyro.conf.arg(name="results-dir")] = Path("results")
+    results_dir: Path = Path("results")
 
 
 def main() -> None:
     """Command line entry."""
     search = tune(tyro.cli(TuneOptions, prog="python -m bench.tune"))
-    for system in dict.fromkeys(one.system for one in search.tried):
-        own = {one.value: one.score for one in search.tried if one.system == system}
-        best = max(own, key=own.__getitem__)
-        print(f"{system}: {search.setting} = {best:g} validates best, {own[best]:.1f}")
+    for system, own in search.by_system().items():
+        best = best_of(own)
+        print(f"{system}: {search.setting} = {best.value:g} validates best, {best.score:.1f}")
 
 
 def tune(options: TuneOptions) -> Search:
@@ -66,14 +65,13 @@ def tune(options: TuneOptions) -> Search:
     Raises:
         UserError: there is no such setting, it is no number, or a system is unknown.
     """
-    from bench.reproduce import PRESET_OF
+    from bench.reproduce import preset_for
     from bench.systems import systems
     from bench.workshop import Setup, Workshop, resolve_device
 
-    name = options.preset or PRESET_OF.get(options.dataset, "small")
+    name = preset_for(options.dataset, options.preset)
     setup = Setup(options.dataset, name, resolve_device(options.device), options.data_root)
     usual = Workshop(setup)
-    changed(usual.config, options.setting, 0)  # a wrong name is told before anything is trained
     search = _begun(usual, options)
     plan = [(systems[each].name, value) for each in options.systems for value in options.values]
     for system, value in plan:
@@ -94,18 +92,26 @@ def changed(config: Config, setting: str, value: float) -> Config:
     Raises:
         UserError: there is no such setting, or it is no number.
     """
-    part, _, name = setting.partition(".")
-    owner = getattr(config, part, None)
-    old = getattr(owner, name, None)
-    if isinstance(old, bool) or not isinstance(old, int | float):
-        raise UserError(f"{setting} is no number in the configuration, as train.learning_rate is.")
-    parts: dict[str, Any] = {part: replace(cast(Any, owner), **{name: type(old)(value)})}
+    kind, (part, _, name) = type(number(config, setting)), setting.partition(".")
+    parts: dict[str, Any] = {part: replace(getattr(config, part), **{name: kind(value)})}
     return replace(config, **parts)
 
 
+def number(config: Config, setting: str) -> float:
+    """Return the value of ``setting``, as ``part.field``.
+
+    Raises:
+        UserError: there is no such setting, or it is no number.
+    """
+    part, _, name = setting.partition(".")
+    value = getattr(getattr(config, part, None), name, None)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{setting} is no number in the configuration, as train.learning_rate is.")
+    return value
+
+
 def _begun(workshop: Workshop, options: TuneOptions) -> Search:
-    """Return the search as it was left, or a new one; other steps or data begin anew."""
-    part, _, name = options.setting.partition(".")
+    """Return the search as it was left, or a new one; another number of steps begins anew."""
     section = workshop.section
     new = Search(
         dataset=workshop.dataset.name,
@@ -113,7 +119,7 @@ def _begun(workshop: Workshop, options: TuneOptions) -> Search:
         regime=section.regime,
         hardware=section.hardware,
         setting=options.setting,
-        used=getattr(getattr(workshop.config, part), name),
+        used=number(workshop.config, options.setting),
         seed=options.seed,
         steps=workshop.config.train.steps,
     )

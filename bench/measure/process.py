@@ -20,7 +20,15 @@ STATUS = Path("/proc/self/status")
 
 
 class ProcessError(RuntimeError):
-    """The function raised, its process died, or it did not end in time."""
+    """The function raised, its process died, or it did not end in time.
+
+    Attributes:
+        exit_code: of a process that died (-9: killed), None otherwise.
+    """
+
+    def __init__(self, message: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,8 @@ def run_in_fresh_process(
         here.close()
         _end(process)
     if outcome is None:
-        raise ProcessError(f"{function.__name__} ended with exit code {process.exitcode}")
+        code = process.exitcode
+        raise ProcessError(f"{function.__name__} ended with exit code {code}", code)
     if isinstance(outcome, str):
         raise ProcessError(f"{function.__name__} raised in its process:\n{outcome}")
     return outcome

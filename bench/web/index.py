@@ -10,7 +10,6 @@ from pathlib import Path
 from bench.guide import (
     ENDING,
     INTRODUCTION,
-    NO_PAGES,
     claim_grid,
     column_meanings,
     link_to,
@@ -31,9 +30,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """Nothing is fetched, whatever the page holds."""
 
 
-def index_page(
-    reports: Sequence[Report], results: Path, pages: Mapping[str, Path] = NO_PAGES
-) -> str:
+def index_page(reports: Sequence[Report], results: Path, pages: Mapping[str, Path]) -> str:
     """Return the page; the same reports give the same bytes.
 
     Args:

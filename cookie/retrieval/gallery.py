@@ -66,7 +66,7 @@ class GalleryBlocks:
 
     def slack_of_one(self) -> float:
         """Return the slack of a single query; NaN or infinite where an embedding is."""
-        return float(rounding_slack(self.queries, float(self.longest)))
+        return float(rounding_slack(self.queries, self.longest))
 
     def exact(self, rows: Tensor, start: int) -> Tensor:
         """Return (R, up to a block) scores of the queries ``rows``, exactly rounded."""

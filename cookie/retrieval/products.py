@@ -48,7 +48,7 @@ def pair_products(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) ->
     return torch.cat(scores) if scores else left.new_empty(0)
 
 
-def rounding_slack(embeddings: Tensor, longest: Tensor | float) -> Tensor:
+def rounding_slack(embeddings: Tensor, longest: Tensor) -> Tensor:
     """Return (A,): how far float32 products of ``embeddings`` (A, D) may be from their scores.
 
     A sum of D rounded products is off by at most D * 2^-24 * |a| |b|; with independent roundings
@@ -57,7 +57,7 @@ def rounding_slack(embeddings: Tensor, longest: Tensor | float) -> Tensor:
 
     Args:
         embeddings: (A, D).
-        longest: the largest length among the rows they are multiplied with.
+        longest: scalar, the largest length among the rows they are multiplied with.
     """
     width = embeddings.shape[1] + 2
     unit = min(float(width), 8.0 * width**0.5) * 2.0**-24

@@ -54,7 +54,7 @@ def test_a_killed_process_costs_its_cell_alone(
     code: int, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end(*_: Any) -> None:  # noqa: ANN401
-        raise ProcessError(f"_work ended with exit code {code}")
+        raise ProcessError(f"_work ended with exit code {code}", code)
 
     monkeypatch.setattr(own_process, "run_in_fresh_process", end)
     with pytest.raises(error, match=r"killed|-11"):

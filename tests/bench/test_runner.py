@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from bench import cell_runners
 from bench import runner as module
 from bench.cell_runners import Result
 from bench.environment import MachineState
@@ -75,7 +76,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     **options: Any,  # noqa: ANN401
 ) -> list[str]:
-    monkeypatch.setattr(module, "RUNNERS", workers.runners())
+    monkeypatch.setattr(cell_runners, "RUNNERS", workers.runners())
     workers.ran.clear()
     limit = options.pop("limit", None)
     workshop = Workshop(Setup("scenes", "smoke", "cpu", limit=limit))
