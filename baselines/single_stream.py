@@ -111,8 +111,9 @@ class SingleStream(nn.Module):
 
     def joint_scores(self, images: ImageState, texts: TextState) -> Tensor:
         """Return (P,) float32: what the joint layers alone say of each pair."""
-        length = texts.tokens.shape[1]
-        states = self.attend(images, texts, lambda h: torch.stack([h[:, 0], h[:, length]], dim=1))
+        # The first image token, counted from the end: the compiler then needs no length.
+        first = -images.tokens.shape[1]
+        states = self.attend(images, texts, lambda h: torch.stack([h[:, 0], h[:, first]], dim=1))
         result: Tensor = self.head(states)
         return result
 

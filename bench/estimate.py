@@ -26,6 +26,8 @@ VALUES_A_SECOND = 1e8
 """Normal variates that a core draws."""
 START_SECONDS = 15.0
 """A fresh process for the memory, and what cannot be counted."""
+COMPILE_SECONDS = 30.0
+"""Of the first process; a second one finds most of it on disk."""
 COST_SECONDS = 30.0
 """To build a model of real size and to find its rates."""
 BACKBONE_FLOPS = {"tf_efficientnet_lite0": 0.8e9, "resnet101": 15.7e9}
@@ -176,6 +178,10 @@ class CostModel:
         return 2 * self.effort.latency + timed * self._encoding()
 
     def _efficiency(self, system: str) -> float:
+        compiling = 2 * COMPILE_SECONDS if systems[system].compiled else 0.0
+        return compiling + self._plain_efficiency(system)
+
+    def _plain_efficiency(self, system: str) -> float:
         if systems[system].family == "dual":
             return START_SECONDS + max(self.effort.repeat, 2 * self._encoding()) + self._encoding()
         return START_SECONDS + 2 * self.effort.parts * self.effort.part + 2 * self._encoding()

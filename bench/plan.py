@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import systems
+
+if TYPE_CHECKING:
+    import torch
 
 ORDER: tuple[Kind, ...] = get_args(Kind)
 """What is trained comes first; then what rests on it, in the order in which kinds are named."""
@@ -55,3 +59,15 @@ def needed(cell: Cell, measured: Sequence[str]) -> list[Cell]:
     """
     parts = dict.fromkeys(part for name in measured for part in systems[name].parts)
     return [] if cell.kind == "train" else [Cell("train", part, cell.seed) for part in parts]
+
+
+def compilable(cells: Sequence[Cell], device: torch.device) -> list[Cell]:
+    """Return ``cells`` without those of compiled rows where nothing can be compiled; say so."""
+    from cookie.compiling import compiler_problem
+
+    names = {name for name in systems if systems[name].compiled}
+    problem = compiler_problem(device)
+    if problem is None or names.isdisjoint(cell.system for cell in cells):
+        return list(cells)
+    print(f"Compiled rows are left out. {problem}", file=sys.stderr)
+    return [cell for cell in cells if cell.system not in names]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from bench import sharing_points
-from bench.plan import merge
+from bench.plan import compilable, merge
 from bench.tables import tables
 from cookie.errors import UserError, run_main, unknown
 from cookie.presets import PRESETS, preset
@@ -183,6 +183,7 @@ def reproduce(options: Options) -> None:
     run_options = RunOptions(options.accuracy_seconds, options.force)
     runner = Runner(Workshop(setup), options.results_dir, run_options)
     cells = _sharing_plan(options, runner.workshop) if options.sharing else plan(options)
+    cells = compilable(cells, runner.workshop.device)
     if options.dry_run:
         _rehearse(options, runner, cells)
         return

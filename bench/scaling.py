@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.claims import CLAIMED_PER_MILLE, gallery_for, per_mille_at
+from bench.claims import CLAIMED_PER_MILLE, fastest, gallery_for, per_mille_at
 from bench.layout import Column, Marked, Missing, Value, duration, significant
 from bench.published import published
 from bench.sections import View
@@ -29,10 +29,10 @@ RATIOS = (
 
 def ratio_rows(view: View, sizes: Sequence[int]) -> list[dict[str, Value]]:
     """Return the full evaluation of both systems by the number of images, beside published ones."""
-    ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
+    ours, theirs = fastest(view, "cookie"), fastest(view, "single_stream")
     if ours is None or theirs is None:
         return []
-    full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
+    full, reference = ours.evaluation, theirs.evaluation
     shown = sorted({full["images"], *PUBLISHED_SIZES, *sizes})
     return [_ratio_row(size, full, reference) for size in shown]
 
@@ -94,10 +94,10 @@ def _whole(row: Mapping[str, str]) -> str:
 def ratio_finding(view: View) -> Finding:
     """Return the ratio where others published theirs, and where it is what the paper claims."""
     subject = "Full evaluation by gallery size (3/1000 of the one-stream inference time)"
-    ours, theirs = view.one("efficiency", "cookie"), view.one("efficiency", "single_stream")
+    ours, theirs = fastest(view, "cookie"), fastest(view, "single_stream")
     if ours is None or theirs is None:
         return Finding(subject, "this section lacks the speed of cookie and single_stream.")
-    full, reference = ours.values["full_evaluation"], theirs.values["full_evaluation"]
+    full, reference = ours.evaluation, theirs.evaluation
     ratios = [
         f"{significant(per_mille_at(size, full, reference))} per mille at {size:,} images"
         for size in PUBLISHED_SIZES

@@ -16,6 +16,7 @@ from baselines.pair_scoring import score_matrix
 from baselines.two_stage import rerank
 from bench.systems import systems
 from bench.workshop import Workshop
+from cookie.compiling import CompiledEncoder, CompiledScorer
 from cookie.interfaces import (
     Corpus,
     DualEncoder,
@@ -40,11 +41,20 @@ class DualServer:
     Attributes:
         encoder: encodes the images. reader: the same encoder, made ready for single queries.
         precision: that both compute in.
+
+    Args:
+        encoder: any.
+        precision: to compute in.
+        compiled: whether both are compiled.
     """
 
-    def __init__(self, encoder: DualEncoder, precision: Precision) -> None:
-        self.encoder, self.precision = encoder, precision
-        self.reader = _reader(encoder, precision)
+    def __init__(
+        self, encoder: DualEncoder, precision: Precision, *, compiled: bool = False
+    ) -> None:
+        reader = _reader(encoder, precision)
+        self.encoder = CompiledEncoder(encoder) if compiled else encoder
+        self.reader = CompiledEncoder(reader) if compiled else reader
+        self.precision = precision
 
     @torch.inference_mode()
     def index(self, gallery: Corpus) -> None:
@@ -134,11 +144,19 @@ def make_server(workshop: Workshop, system: str, seed: int, shortlist: int) -> S
     spec, precision = systems[system], workshop.precision
     modules = [workshop.trained(part, seed) for part in spec.parts]
     if spec.family == "dual":
-        return DualServer(_dual(modules[0]), precision)
+        return DualServer(_dual(modules[0]), precision, compiled=spec.compiled)
     if spec.family == "pair":
-        return PairServer(_pair(modules[0]), precision)
+        scorer = _pair(modules[0])
+        return PairServer(CompiledScorer(scorer) if spec.compiled else scorer, precision)
     dual, pair = DualServer(_dual(modules[0]), precision), PairServer(_pair(modules[1]), precision)
     return TwoStageServer(dual, pair, shortlist)
+
+
+def warm_up(server: Searcher, queries: Queries, neighbors: int) -> None:
+    """Ask every query once where each new length costs something: it is compiled or recorded."""
+    if isinstance(server, DualServer) and isinstance(server.reader, CompiledEncoder):
+        for turn in range(len(queries)):
+            server.search(queries.one(turn), neighbors)
 
 
 def _dual(module: nn.Module) -> DualEncoder:
@@ -173,6 +191,9 @@ class Queries:
         self._corpus = corpus
         self._rows = np.random.default_rng(0).permutation(captions)[:count]
         self._single = [corpus.texts(self._rows[i : i + 1]) for i in range(len(self._rows))]
+
+    def __len__(self) -> int:
+        return len(self._single)
 
     def one(self, turn: int) -> TextBatch:
         """Return the query of a turn, a batch of one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.claims import per_mille
+from bench.claims import compiled, per_mille
 from bench.columns import by_pair_rate, peak, percentile_columns, reached
 from bench.effort import LIMIT_S, MAX_BATCH
 from bench.layout import Missing, Value
@@ -46,7 +46,8 @@ def _missing(view: View, name: str) -> Missing:
 
 
 def _evaluation(view: View, name: str) -> dict[str, Value]:
-    record, reference = view.one("efficiency", name), view.one("efficiency", REFERENCE)
+    against = compiled(REFERENCE) if systems[name].compiled else REFERENCE
+    record, reference = view.one("efficiency", name), view.one("efficiency", against)
     if record is None:
         return dict.fromkeys(
             ("evaluation_s", "per_mille", "pairs_per_second"), _missing(view, name)

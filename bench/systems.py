@@ -25,6 +25,11 @@ UNIMODAL: tuple[Kind, ...] = ("images", "texts")
 SHORTLIST = 16
 """Candidates that the two-stage system re-ranks, as in the published re-ranker LoopITR."""
 
+COMPILED = (
+    "The same weights as {} and so the same accuracy; forward passes are compiled (torch.compile),"
+    " and what compiling takes is in none of the times. Its ‰ is of the compiled single-stream's."
+)
+
 
 def unchanged(config: Config) -> Config:
     """Return the preset's settings as they are."""
@@ -53,6 +58,7 @@ class System:
         parts: the trained systems that it is made of; itself alone for most.
         kinds: the kinds of cells that exist for it.
         cached: whether what depends on one modality is computed once; the naive loop does not.
+        compiled: whether its forward passes are compiled; the same model and numbers otherwise.
         note: footnote for its rows, or "".
         settings: the preset's settings to this system's.
         variant: whether it only exists to be compared, in the ablation or at another budget.
@@ -71,6 +77,7 @@ class System:
     parts: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ("train", "accuracy", "efficiency", "latency", "load")
     cached: bool = True
+    compiled: bool = False
     note: str = ""
     settings: Settings = unchanged
     variant: bool = False
@@ -80,6 +87,8 @@ class System:
 
     def suits(self, config: Config) -> bool:
         """Whether the system exists under a preset's settings."""
+        if self.compiled and config.preset == "smoke":
+            return False  # compiling would take most of its time, and it measures nothing
         return config.text.weights != "none" or not self.pretrained_text
 
 
@@ -182,6 +191,18 @@ register(
 )
 register(
     System(
+        name="cookie_compiled",
+        label="COOKIE, compiled",
+        family="dual",
+        marker=">",
+        parts=("cookie",),
+        kinds=("efficiency", "latency", "load"),
+        compiled=True,
+        note=COMPILED.format("COOKIE"),
+    )
+)
+register(
+    System(
         name="single_stream",
         label="single-stream",
         family="pair",
@@ -206,6 +227,18 @@ register(
         "from the single-stream, and no claim is judged by it.",
         settings=twice_as_long,
         variant=True,
+    )
+)
+register(
+    System(
+        name="single_stream_compiled",
+        label="single-stream, compiled",
+        family="pair",
+        marker="<",
+        parts=("single_stream",),
+        kinds=("efficiency", "latency", "load"),
+        compiled=True,
+        note=COMPILED.format("the single-stream"),
     )
 )
 register(

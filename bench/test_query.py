@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from bench.galleries import Storage, random_gallery
 from bench.grown_servers import GrownDual
+from bench.measure.timer import timer_for
 from bench.servers import DualServer, Queries
 from bench.timed import PRECISIONS, PROFILE, Timed
 from bench.trial import Trial
+from cookie.compiling import CompiledEncoder, compiler_problem
 from cookie.config import Config
 from cookie.interfaces import DualEncoder, TextBatch, TopK
 from cookie.presets import preset as preset_of
@@ -54,15 +56,22 @@ def test_one_query(
 @pytest.mark.parametrize("gallery", GALLERIES)
 @pytest.mark.parametrize("size", ENCODERS)
 @pytest.mark.parametrize("system", ["dual_stream", "cookie"])
+@pytest.mark.parametrize("way", ["plain", "compiled"])
 def test_one_query_against_its_text_encoder(
-    timed: Timed, trial: Trial, device: str, system: str, size: str, gallery: int
+    timed: Timed, trial: Trial, device: str, way: str, system: str, size: str, gallery: int
 ) -> None:
     """In turns with the bare text encoder, ids to word tokens, and with the path to an embedding.
+
+    The query's path is as written, or compiled (on a GPU a CUDA graph); the bare encoder is as
+    written in both cases.
 
     The encoder is the system's own: once as it was trained, once with its weights converted
     beforehand, as the system reads queries. What a query takes beyond the latter are the head,
     COOKIE's shared transformer, and the search of a random gallery.
     """
+    problem = compiler_problem(torch.device(device))
+    if way == "compiled" and problem is not None:
+        pytest.skip(problem)
     model = trial.new_model(system, without_weights(preset_of(size)), device).eval()
     encoder, query = cast(DualEncoder, model), Queries(trial.corpus("tiny", device)).one(0)
     width = preset_of(size).head.embedding
@@ -71,17 +80,20 @@ def test_one_query_against_its_text_encoder(
     with random_gallery(gallery, width, storage, device=place, folder=trial.folder) as rows:
         index = FlatIndex()
         index.index(rows)
-        server = GrownDual(DualServer(encoder, "auto"), index)
-        reader = server.server.reader
-        bare, ready = text_encoder(model), text_encoder(cast(nn.Module, reader))
+        dual = DualServer(encoder, "auto", compiled=way == "compiled")
+        server, reader = GrownDual(dual, index), dual.reader
+        plain = reader.encoder if isinstance(reader, CompiledEncoder) else reader
+        bare, ready = text_encoder(model), text_encoder(cast(nn.Module, plain))
         rivals = {
             "text encoder": forward(lambda: bare(query), device, "auto"),
             "text encoder, converted": forward(lambda: ready(query), device, "auto"),
             "text path": forward(lambda: reader.encode_texts(query), device, "auto"),
         }
+        first = timer_for(device).seconds(lambda: server.search(query, NEIGHBORS))
         notes = timed(lambda: server.search(query, NEIGHBORS), device=device, rivals=rivals)
         notes |= {"gallery": gallery, "weights": "random"}
-        embedding = server.server.encode(query)
+        notes |= {"compile_seconds": first} if way == "compiled" else {}
+        embedding = dual.encode(query)
         expected = (embedding.double() @ torch.as_tensor(rows).double().T).topk(NEIGHBORS)
     assert torch.equal(cast(TopK, timed.result).indices, expected.indices)
 

@@ -15,7 +15,7 @@ from bench.measure.latency import measure_latency
 from bench.measure.memory import MemoryColumn, MemoryUse
 from bench.measure.peaks import measure_peaks
 from bench.measure.throughput import measure_throughput
-from bench.servers import Queries, make_server, modules_of
+from bench.servers import Queries, make_server, modules_of, warm_up
 from bench.systems import systems
 from bench.worker import build_server
 from bench.workshop import Workshop
@@ -36,6 +36,7 @@ def run(
     server = make_server(workshop, system, seed, protocol["shortlist"])
     server.index(corpus)
     queries = Queries(corpus)
+    warm_up(server, queries, protocol["neighbors"])
     one = measure_latency(
         _ask(server, queries, protocol, 1), device=workshop.device, samples=30, time_budget_s=5.0
     )

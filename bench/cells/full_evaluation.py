@@ -14,18 +14,23 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from baselines.pair_scoring import score_list, score_matrix
 from baselines.pair_states import Prepared, naive_scores, prepare_corpus
 from bench.cells.rates import pair_rates
 from bench.effort import Effort
 from bench.measure.timer import Timer, timer_for
-from bench.systems import systems
-from bench.workshop import Workshop, encoded
+from bench.systems import Family, systems
+from bench.workshop import FirstImages, Workshop, encoded
+from cookie.compiling import CompiledEncoder, CompiledScorer
 from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, PairScorer
 from cookie.retrieval import evaluate, evaluate_scores, topk
 from cookie.training.precision import Precision
+
+FEW = 9
+"""Images of the run that compiles; with their captions they meet every shape that differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,10 @@ def full_evaluation(
     bench = Bench(
         workshop.test_pixels, timer_for(workshop.device), workshop.effort, workshop.precision
     )
+    compiling = {}
+    if spec.compiled:
+        modules, seconds = _compiled(modules, spec.family, bench, workshop.device)
+        compiling = {"compile_seconds": seconds}
     if not spec.cached:
         found = _naive(cast(PairScorer, modules[0]), bench)
     elif spec.family == "dual":
@@ -88,7 +97,29 @@ def full_evaluation(
     else:
         dual, pair = cast(DualEncoder, modules[0]), cast(PairScorer, modules[1])
         found = _two_stage(dual, pair, bench, workshop.device, protocol["shortlist"])
-    return found.to_dict(bench.corpus)
+    return found.to_dict(bench.corpus) | compiling
+
+
+def _compiled(
+    modules: Sequence[nn.Module], family: Family, bench: Bench, device: torch.device
+) -> tuple[list[nn.Module], float]:
+    """Return the model compiled, and the seconds of a first run on a few images.
+
+    All else that is measured comes after it, so that nothing of it is compiling.
+    """
+    few = FirstImages(bench.corpus, FEW)
+    if family == "dual":
+        encoder = CompiledEncoder(cast(DualEncoder, modules[0]))
+        seconds, _ = timed(bench.timer, partial(encoded, encoder, few, device, bench.precision))
+        return [encoder], seconds
+    scorer = CompiledScorer(cast(PairScorer, modules[0]))
+    seconds, _ = timed(bench.timer, partial(_all_pairs, scorer, few, bench.precision))
+    return [scorer], seconds
+
+
+def _all_pairs(scorer: PairScorer, corpus: Corpus, precision: Precision) -> Tensor:
+    states = prepare_corpus(scorer, corpus, precision=precision, progress=False)
+    return score_matrix(scorer, *states, precision=precision)
 
 
 def _dual(encoder: DualEncoder, bench: Bench, device: torch.device) -> FullEvaluation:

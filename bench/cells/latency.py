@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from bench.measure.latency import InterleavedSamples, measure_interleaved
 from bench.measure.percentiles import required_samples, summary
-from bench.servers import Queries, make_server
+from bench.servers import Queries, make_server, warm_up
 from bench.workshop import Workshop
 from cookie.interfaces import TopK
 
@@ -25,6 +25,7 @@ def run(
     for name in protocol["systems"]:
         server = make_server(workshop, name, seed, protocol["shortlist"])
         server.index(corpus)
+        warm_up(server, queries, protocol["neighbors"])
         runs[name] = asking(server, queries, protocol["neighbors"])
     return in_turns(runs, workshop)
 

@@ -12,7 +12,7 @@ from bench.layout import duration
 from bench.measure.load import LoadResult, Serve, closed_loop
 from bench.measure.sustained import SustainableRate, highest_rate
 from bench.measure.timer import Device
-from bench.servers import Queries, make_server
+from bench.servers import Queries, make_server, warm_up
 from bench.workshop import Workshop
 from cookie.interfaces import Searcher
 
@@ -24,7 +24,9 @@ def run(
     corpus, effort = workshop.test_pixels, LoadEffort(**protocol["effort"])
     server = make_server(workshop, system, seed, protocol["shortlist"])
     server.index(corpus)
-    serve = serving(server, Queries(corpus), protocol["neighbors"])
+    queries = Queries(corpus)
+    warm_up(server, queries, protocol["neighbors"])
+    serve = serving(server, queries, protocol["neighbors"])
     values, samples = under_load(serve, effort, workshop.device)
     return {"gallery": corpus.image_count, **values}, samples
 

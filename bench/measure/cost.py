@@ -192,11 +192,12 @@ def _stored_bytes(tensor: Tensor) -> int:
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    """Keep ``nn.TransformerEncoderLayer`` from running as one opaque operator."""
+    """Keep compiled functions and ``nn.TransformerEncoderLayer`` from hiding their operators."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        yield
+        with torch.compiler.set_stance("force_eager"):
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from baselines import single_stream
 from baselines.hard_negatives import TrainingPairs, training_pairs
@@ -66,6 +67,20 @@ def test_scores_are_one_float32_a_pair_whatever_the_precision(head: str):
     assert full.shape == half.shape == (3,)
     assert full.dtype == half.dtype == torch.float32
     assert torch.allclose(full, half, atol=0.1 * float(full.abs().max()))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_one_compiled_program_scores_captions_of_every_length(head: str):
+    model = build(head=head)
+    counter = CompileCounter()
+    torch._dynamo.reset()
+    compiled = torch.compile(model.score_pairs, dynamic=True, fullgraph=True, backend=counter)
+    with torch.no_grad():
+        for lengths in ([4, 6, 5], [7, 3], [5, 5, 5, 8]):
+            images, texts = make_images(len(lengths)), make_texts(lengths)
+            states = model.prepare_images(images), model.prepare_texts(texts)
+            assert torch.allclose(compiled(*states), scores(model, images, texts), atol=1e-5)
+    assert counter.frame_count == 1
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -71,6 +71,35 @@ def test_c3_gives_the_query_times_with_the_gallery() -> None:
     assert "4.00 per mille" in found.reason
 
 
+def compiled_section() -> tuple[Record, ...]:
+    """Return speeds at which C3 only holds where both are compiled."""
+    seconds = {
+        "cookie": 4.0,
+        "cookie_compiled": 2.0,
+        "single_stream": 1000.0,
+        "single_stream_compiled": 800.0,
+    }
+    speeds = tuple(efficiency(name, value) for name, value in seconds.items())
+    queries = {"cookie": 0.004, "single_stream": 0.5}
+    return (*speeds, latency(queries | {"cookie_compiled": 0.003, "single_stream_compiled": 0.4}))
+
+
+def test_c3_is_judged_with_each_as_fast_as_it_was_measured() -> None:
+    found = faster(view(*compiled_section()))
+    assert found.outcome == "holds"
+    assert "COOKIE (compiled) 2 s and the single-stream (compiled) 13.3 min" in found.reason
+    assert "2.50 per mille (range" in found.reason
+    assert "; neither compiled, 4.00 per mille (4.00 to 4.00)" in found.reason
+    assert "takes 3 ms and 400 ms, 7.50 per mille" in found.reason
+
+
+def test_compiling_that_gains_nothing_is_not_judged_by() -> None:
+    slower = efficiency("cookie_compiled", 5.0)
+    found = faster(view(efficiency("cookie", 4.0), slower, efficiency("single_stream", 1000.0)))
+    assert "compiled" not in found.reason
+    assert found.outcome == "does not hold"
+
+
 def test_what_is_not_known_is_not_called_undecided() -> None:
     found = verdicts(view(uniform("cookie", 3)))
     assert [verdict.outcome for verdict in found] == ["not measured yet"] * 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from bench.plan import ORDER, cells_of, merge
+from bench.plan import ORDER, cells_of, compilable, merge
 from bench.records import Cell
-from bench.systems import System, register, systems
+from bench.systems import System, register, suits, systems
 from bench.tables import tables
 from cookie.errors import UserError
+from cookie.presets import preset
 
 
 def test_what_is_trained_comes_first_and_once() -> None:
@@ -52,3 +54,24 @@ def test_a_system_is_registered_once() -> None:
 def test_an_unknown_system_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'cookie'"):
         _ = systems["cooky"]
+
+
+def test_compiled_rows_are_left_out_where_nothing_can_be_compiled(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells, cpu = tables["2"].cells((0,), False), torch.device("cpu")
+    monkeypatch.setattr("cookie.compiling.compiler_problem", lambda _: None)
+    assert compilable(cells, cpu) == cells
+    monkeypatch.setattr("cookie.compiling.compiler_problem", lambda _: "Install g++.")
+    left = compilable(cells, cpu)
+    assert capsys.readouterr().err == "Compiled rows are left out. Install g++.\n"
+    assert left == [cell for cell in cells if not cell.system.endswith("_compiled")]
+    assert len(left) < len(cells)
+    assert compilable(left, cpu) == left
+    assert capsys.readouterr().err == ""
+
+
+def test_compiled_rows_are_none_of_the_smoke_preset() -> None:
+    names = ("cookie_compiled", "single_stream_compiled")
+    assert not any(suits(name, preset("smoke")) for name in names)
+    assert all(suits(name, preset("tiny")) for name in names)

@@ -17,9 +17,11 @@ from bench.servers import (
     TwoStageServer,
     image_batches,
     modules_of,
+    warm_up,
 )
 from bench.trial import Trial
-from cookie.interfaces import DualEncoder
+from cookie.interfaces import DualEncoder, TextBatch
+from cookie.training.precision import Precision
 from tests.bench.toy import ToyCorpus, ToyEncoder, ToyScorer
 
 CORPUS = ToyCorpus(images=100)
@@ -42,6 +44,34 @@ def test_dual_server_finds_the_largest_inner_products() -> None:
     expected = (encoder.encode_texts(CORPUS.texts(ASKED)) @ images.T).topk(10, dim=1)
     assert torch.equal(found.indices, expected.indices)
     torch.testing.assert_close(found.scores, expected.values.detach())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_compiled_server_finds_what_the_plain_one_finds(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = DualServer(ToyEncoder(), precision)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    ready = DualServer(ToyEncoder(), precision, compiled=True)
+    for server in (plain, ready):
+        server.index(CORPUS)
+    queries = CORPUS.texts(ASKED)
+    assert torch.equal(ready.search(queries, 10).indices, plain.search(queries, 10).indices)
+    assert len(list(modules_of(ready).parameters())) == len(list(modules_of(plain).parameters()))
+
+
+def test_only_a_compiled_reader_is_asked_everything_beforehand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    queries, asked = Queries(CORPUS, 4), list[TextBatch]()
+    for compiled in (False, True):
+        server = DualServer(ToyEncoder(), "float32", compiled=compiled)
+        server.index(CORPUS)
+        search = server.search
+        monkeypatch.setattr(server, "search", lambda q, k, s=search: (asked.append(q), s(q, k))[1])
+        warm_up(server, queries, 3)
+        assert len(asked) == 4 * compiled
 
 
 def test_pair_server_agrees_with_the_plain_loop() -> None:

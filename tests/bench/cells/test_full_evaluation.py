@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from baselines.pair_states import prepare_corpus
 from bench.cells.full_evaluation import (
     Bench,
     FullEvaluation,
+    _compiled,
     _dual,
     _naive,
     _pair,
@@ -22,6 +26,8 @@ from bench.cells.full_evaluation import (
 from bench.cells.rates import pair_rates
 from bench.effort import Effort, effort_of
 from bench.measure.timer import Timer
+from bench.systems import Family
+from cookie.compiling import CompiledEncoder, CompiledScorer
 from tests.bench.toy import ToyCorpus, ToyEncoder, ToyScorer
 
 CORPUS = ToyCorpus(images=20)
@@ -64,6 +70,32 @@ def test_a_dual_encoder_is_repeated_at_least_twice() -> None:
     assert (list(found.encodings), list(found.rankings)) == ([1.0, 1.0], [1.0, 1.0])
     assert found.pairs_per_second is None
     assert not found.extrapolated
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "kind"),
+    [("dual", ToyEncoder(), CompiledEncoder), ("pair", ToyScorer(), CompiledScorer)],
+)
+def test_compiling_is_timed_apart_and_first(
+    family: Family, model: nn.Module, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = set[str]()
+
+    def noted(function: Callable[..., Any], **_: object) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:  # noqa: ANN401
+            called.add(function.__name__)
+            return function(*given)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", noted)
+    (ready,), seconds = _compiled([model], family, bench(), CPU)
+    assert isinstance(ready, kind)
+    assert seconds == 1.0
+    everything = {"encode_images", "encode_texts"}
+    assert called == (
+        everything if family == "dual" else {"tokens", "prepare_texts", "score_pairs"}
+    )
 
 
 def test_pairs_that_fit_are_all_scored() -> None:

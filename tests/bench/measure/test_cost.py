@@ -37,6 +37,15 @@ def test_a_matrix_product_takes_two_flops_a_multiply_add() -> None:
     assert count_flops(lambda: left @ right) == 2 * 3 * 5 * 7
 
 
+def test_what_is_compiled_is_counted_as_if_it_were_not() -> None:
+    left, right = torch.randn(3, 5), torch.randn(5, 7)
+    torch._dynamo.reset()
+    product = torch.compile(torch.matmul, backend="aot_eager")
+    product(left, right)
+    assert count_flops(lambda: product(left, right)) == 2 * 3 * 5 * 7
+    assert count_moved_bytes(lambda: product(left, right)) == 4 * (3 * 5 + 5 * 7 + 3 * 7)
+
+
 def test_a_linear_layer_and_a_convolution() -> None:
     linear, images = nn.Linear(5, 7), torch.randn(2, 3, 8, 8)
     assert count_flops(lambda: linear(torch.randn(4, 5))) == 2 * 4 * 5 * 7

@@ -11,7 +11,7 @@ from bench.layout import Marked, Missing
 from bench.records import EVERY_SYSTEM, Cell, Kind, Record, Section
 from bench.sections import views
 from bench.tables import Block, tables
-from bench.tables.table_2 import tie_bounds
+from bench.tables.table_2 import _points, tie_bounds
 from tests.bench.hand_made import efficiency, latency, load, train, uniform, whole_section
 
 
@@ -32,6 +32,25 @@ def test_time_is_related_to_the_single_stream() -> None:
     assert rows["dual-stream"]["per_mille"].value == pytest.approx(0.25)
     assert rows["single-stream"]["per_mille"].value == pytest.approx(1000.0)
     assert rows["COOKIE, top 16 re-ranked"]["per_mille"].value == pytest.approx(12.5)
+
+
+def test_a_compiled_row_is_related_to_the_compiled_single_stream() -> None:
+    seconds = {"cookie": 4.0, "cookie_compiled": 2.0, "single_stream": 1000.0}
+    records = [efficiency(name, value) for name, value in seconds.items()]
+    assert isinstance(by_system(block(*records))["COOKIE, compiled"]["per_mille"], Missing)
+    records.append(efficiency("single_stream_compiled", 800.0))
+    rows = by_system(block(*records))
+    assert rows["COOKIE, compiled"]["per_mille"] == pytest.approx(2.5)
+    assert rows["COOKIE"]["per_mille"] == pytest.approx(4.0)
+    assert isinstance(rows["COOKIE, compiled"]["rsum"], Missing)
+
+
+def test_a_compiled_point_has_the_accuracy_of_its_weights() -> None:
+    times = latency({"cookie": 0.003, "cookie_compiled": 0.002})
+    (view,) = views([uniform("cookie", 20), efficiency("cookie_compiled", 1.0), times])
+    points = {point.label: point for point in _points(view)}
+    assert points["COOKIE, compiled"].seconds < points["COOKIE"].seconds
+    assert points["COOKIE, compiled"].rsum == points["COOKIE"].rsum
 
 
 def test_a_ratio_to_an_extrapolated_time_is_marked() -> None:
@@ -181,8 +200,15 @@ def test_cells() -> None:
     assert Cell("efficiency", "cookie", 4) not in cells
     assert Cell("latency", EVERY_SYSTEM, 3) in cells
     loaded = [cell for cell in cells if cell.kind == "load"]
-    names = ("dual_stream", "cookie", "single_stream", "two_stage")
-    assert loaded == cells[-4:] == [Cell("load", name, 3) for name in names]
+    names = (
+        "dual_stream",
+        "cookie",
+        "cookie_compiled",
+        "single_stream",
+        "single_stream_compiled",
+        "two_stage",
+    )
+    assert loaded == cells[-6:] == [Cell("load", name, 3) for name in names]
     assert not [cell for cell in cells if cell.system == "dual_stream_triplet"]
     more = {cell for cell in tables["2"].cells((3, 4), True) if "triplet" in cell.system}
     assert {cell.kind for cell in more} == {"train", "accuracy"}
