@@ -6,6 +6,7 @@ minute at the first call of each kind, and torch keeps the result on disk for la
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -128,6 +129,8 @@ class InFixedBatches:
         problem = compiler_problem(device)
         if problem is not None:
             raise UserError(problem)
+        # A build of torch for GPUs warns that there is none each time it compiles for the CPU.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         self.size = IMAGES[device.type]
         self._function = torch.compile(function, fullgraph=True, dynamic=False)
 

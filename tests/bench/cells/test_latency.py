@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 
 from bench.cells import efficiency, latency
 from bench.effort import Effort
+from bench.measure.latency import InterleavedSamples, LatencySamples
+from bench.measure.percentiles import required_samples
 from bench.servers import Queries
 from bench.workshop import Setup, Workshop
 from cookie.interfaces import TextBatch, TopK
@@ -41,14 +44,13 @@ class ToyServer:
 def servers(monkeypatch: pytest.MonkeyPatch) -> dict[str, ToyServer]:
     made = {"quick": ToyServer(0.0), "slow": ToyServer(0.02)}
     monkeypatch.setattr(latency, "make_server", lambda _workshop, name, *_: made[name])
-    monkeypatch.setattr(latency, "SLOW_SECONDS", 0.01)
     return made
 
 
 def workshop(home: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setenv("COOKIE_HOME", str(home))
     made = Workshop(Setup("scenes", "smoke", "cpu"))
-    made.effort = Effort(latency=20.0, rounds=8)
+    made.effort = Effort(latency=5.0, rounds=8)
     made.__dict__["test_pixels"] = CORPUS
     return made
 
@@ -68,6 +70,29 @@ def test_all_meet_the_same_queries_and_the_quick_ones_go_on(
     assert values["systems"]["quick"]["p99"] >= values["systems"]["quick"]["p50"]
     assert {name: len(times) for name, times in raw["together"].items()} == {"quick": 8, "slow": 8}
     assert list(raw["long"]) == ["quick"]
+
+
+def test_what_fits_the_time_goes_on_the_fastest_first() -> None:
+    medians = {"slow": 0.1, "middling": 0.02, "quick": 0.01}
+    together = measured(medians)
+    runs = dict.fromkeys(medians, lambda: None)
+    needed = required_samples(0.99) / latency.SPARED
+    for seconds, names in (
+        (0.14, list(medians)),
+        (0.12, ["middling", "quick"]),
+        (0.015, ["quick"]),
+    ):
+        assert list(latency._fast(runs, together, needed * seconds)) == names
+    assert latency._fast(runs, together, needed * 0.005) == {}
+
+
+def measured(medians: Mapping[str, float]) -> InterleavedSamples:
+    return InterleavedSamples(
+        {
+            name: LatencySamples((seconds,) * 5, "cpu", 1, seconds, None, "made")
+            for name, seconds in medians.items()
+        }
+    )
 
 
 def test_ratios_are_of_the_common_rounds(
