@@ -74,6 +74,8 @@ def _latency(view: View, name: str) -> dict[str, Value]:
     record = view.latency
     if record is None or name not in record.values["systems"]:
         unmeasured = "Query latency is not measured for this row."
+        if record is not None:
+            unmeasured = record.values.get("left_out", {}).get(name, unmeasured)
         missing = view.missing("latency", EVERY_SYSTEM, unmeasured)
         return dict.fromkeys(("p50_s", "p95_s", "p99_s", "n"), missing)
     return percentile_columns(record.values["systems"][name])

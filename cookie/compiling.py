@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from cookie.interfaces import (
     TextState,
 )
 
+R = TypeVar("R")
 IMAGES = {"cpu": 32, "cuda": 128}
 """Images that are worked on at a time, always exactly so many: convolutions are compiled for one
 shape, because for any shape that takes many times as long."""
@@ -40,6 +41,27 @@ def compiler_problem(device: torch.device) -> str | None:
     if any(name and shutil.which(name) for name in names):
         return None
     return "Compiling for a CPU needs a C++ compiler: install g++, or name one in CXX."
+
+
+def compiled(function: Callable[..., R], **settings: Any) -> Callable[..., R]:  # noqa: ANN401
+    """Return ``function`` compiled; what the compiler cannot do is a :class:`UserError`.
+
+    Args:
+        function: of batches.
+        settings: of ``torch.compile``.
+    """
+    program = torch.compile(function, **settings)
+
+    def run(*given: object) -> R:
+        try:
+            return program(*given)
+        except RuntimeError as error:
+            if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                raise
+            cause = str(error).strip().partition("\n")[0]
+            raise UserError(f"torch could not compile '{function.__name__}': {cause}") from error
+
+    return run
 
 
 class CompiledEncoder(nn.Module):
@@ -59,10 +81,10 @@ class CompiledEncoder(nn.Module):
         self.encoder = cast(nn.Module, encoder)
         device = _device(self.encoder)
         self._images = InFixedBatches(encoder.encode_images, device)
-        self._texts = torch.compile(encoder.encode_texts, fullgraph=True, dynamic=True)
+        self._texts = compiled(encoder.encode_texts, fullgraph=True, dynamic=True)
         self._one: Callable[[TextBatch], Tensor] | None = None
         if device.type == "cuda":
-            self._one = torch.compile(
+            self._one = compiled(
                 encoder.encode_texts, fullgraph=True, dynamic=True, mode="reduce-overhead"
             )
 
@@ -96,8 +118,8 @@ class CompiledScorer(nn.Module):
             return scorer.prepare_images(images).tokens
 
         self._images = InFixedBatches(tokens, _device(self.scorer))
-        self._texts = torch.compile(scorer.prepare_texts, dynamic=True)
-        self._pairs = torch.compile(scorer.score_pairs, dynamic=True)
+        self._texts = compiled(scorer.prepare_texts, dynamic=True)
+        self._pairs = compiled(scorer.score_pairs, dynamic=True)
 
     def prepare_images(self, images: ImageBatch) -> ImageState:
         """Return whatever may be cached once per image."""
@@ -132,7 +154,7 @@ class InFixedBatches:
         # A build of torch for GPUs warns that there is none each time it compiles for the CPU.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         self.size = IMAGES[device.type]
-        self._function = torch.compile(function, fullgraph=True, dynamic=False)
+        self._function = compiled(function, fullgraph=True, dynamic=False)
 
     def __call__(self, images: ImageBatch) -> Tensor:
         """Return (B, ...) for any number of images."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cookie.compiling import IMAGES, CompiledEncoder, CompiledScorer, InFixedBatches
+from cookie.compiling import IMAGES, CompiledEncoder, CompiledScorer, InFixedBatches, compiled
 from cookie.compiling import compiler_problem as problem_of
 from cookie.errors import UserError
 from cookie.interfaces import DualEncoder, ImageBatch, PairScorer, TextBatch
@@ -116,6 +116,22 @@ def test_the_model_is_kept_for_its_parameters():
     encoder = ToyEncoder()
     held = CompiledEncoder(encoder).parameters()
     assert [id(one) for one in held] == [id(one) for one in encoder.parameters()]
+
+
+def test_what_cannot_be_compiled_is_one_sentence():
+    def breaks(given: Tensor) -> Tensor:
+        torch._dynamo.graph_break()
+        return given
+
+    def runs_out(_: Tensor) -> Tensor:
+        raise RuntimeError("out of memory")
+
+    torch._dynamo.reset()
+    with pytest.raises(UserError, match="could not compile 'breaks': ") as caught:
+        compiled(breaks, fullgraph=True, backend="eager")(torch.zeros(1))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        compiled(torch.compiler.disable(runs_out), backend="eager")(torch.zeros(1))
 
 
 @pytest.mark.parametrize(("device", "missing"), [("cpu", "C++ compiler"), ("cuda", "triton")])

@@ -16,6 +16,7 @@ from bench.measure.latency import InterleavedSamples, LatencySamples
 from bench.measure.percentiles import required_samples
 from bench.servers import Queries
 from bench.workshop import Setup, Workshop
+from cookie.errors import UserError
 from cookie.interfaces import TextBatch, TopK
 from tests.bench.toy import ToyCorpus
 
@@ -106,6 +107,30 @@ def test_ratios_are_of_the_common_rounds(
     ]
     assert found["slow", "quick"] == pytest.approx(torch.tensor(rounds).double().quantile(0.5))
     assert set(found) == {("slow", "quick"), ("quick", "slow")}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_cannot_be_compiled_costs_its_own_row_alone(
+    compiled: bool,
+    servers: dict[str, ToyServer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: object) -> None:
+        raise UserError("torch could not compile it.")
+
+    monkeypatch.setattr(servers["slow"], "index", fail)
+    name = "cookie_compiled" if compiled else "cookie"
+    made = {"quick": servers["quick"], name: servers["slow"]}
+    monkeypatch.setattr(latency, "make_server", lambda _workshop, name, *_: made[name])
+    protocol = PROTOCOL | {"systems": list(made)}
+    if not compiled:
+        with pytest.raises(UserError, match="could not compile"):
+            latency.run(workshop(tmp_path, monkeypatch), "all", 0, protocol)
+        return
+    values, _ = latency.run(workshop(tmp_path, monkeypatch), "all", 0, protocol)
+    assert list(values["systems"]) == ["quick"]
+    assert values["left_out"] == {name: "torch could not compile it."}
 
 
 def test_without_a_quick_one_there_is_no_long_run(

@@ -45,6 +45,13 @@ def test_a_compiled_row_is_related_to_the_compiled_single_stream() -> None:
     assert isinstance(rows["COOKIE, compiled"]["rsum"], Missing)
 
 
+def test_a_row_that_could_not_be_compiled_says_so() -> None:
+    times = latency({"cookie": 0.003})
+    times.values["left_out"] = {"cookie_compiled": "torch could not compile it."}
+    rows = by_system(block(efficiency("cookie_compiled", 1.0), times))
+    assert rows["COOKIE, compiled"]["p50_s"] == Missing("torch could not compile it.")
+
+
 def test_a_compiled_point_has_the_accuracy_of_its_weights() -> None:
     times = latency({"cookie": 0.003, "cookie_compiled": 0.002})
     (view,) = views([uniform("cookie", 20), efficiency("cookie_compiled", 1.0), times])
