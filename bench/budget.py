@@ -19,9 +19,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
-from bench.estimate import Estimate, estimates
+from bench.choice import Choice, Estimate
+from bench.estimate import estimates
 from bench.layout import duration
 from bench.outcome import Outcome
 from bench.plan import ORDER
@@ -40,7 +41,6 @@ TIERS: tuple[tuple[Kind, ...], ...] = (
     ("shortlists", "shortlist_speed"),
 )
 """Kinds of core systems by value; after them come other systems, and the kinds not named here."""
-State = Literal["finished", "runs", "left out"]
 Needs = Mapping[Cell, Sequence[Cell]]
 """Cell -> the trainings that it works with."""
 
@@ -67,23 +67,6 @@ class Attempt(NamedTuple):
 
     seconds: float
     done: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a limited run does with a cell; ``reason`` where it is left out."""
-
-    estimate: Estimate
-    state: State
-    reason: str = ""
-
-    def __str__(self) -> str:
-        told = f"{self.state}: {self.reason}" if self.reason else self.state
-        return f"{self.estimate.cell!s:<40} {duration(self.estimate.seconds):>10}  {told}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**self.estimate.to_dict(), "state": self.state, "reason": self.reason}
 
 
 def by_value(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Cell]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from bench.budget import Budget, Choice, rehearse, told
-from bench.estimate import Estimate, estimates
+from bench.budget import Budget, rehearse, told
+from bench.choice import Choice, Estimate
+from bench.estimate import estimates
 from bench.records import Cell
 from bench.runner import Runner
 

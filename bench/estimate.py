@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, assert_never
+from typing import Literal, assert_never
 
+from bench.choice import Estimate
 from bench.effort import growth_effort_of, load_effort_of
-from bench.layout import duration
 from bench.measure.peaks import matmul_peak
 from bench.records import Cell, Record, read
 from bench.runner import Runner
@@ -31,33 +30,6 @@ COMPILE_SECONDS = 30.0
 COST_SECONDS = 30.0
 """To build a model of real size and to find its rates."""
 BACKBONE_FLOPS = {"tf_efficientnet_lite0": 0.8e9, "resnet101": 15.7e9}
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A cell of the plan.
-
-    Attributes:
-        seconds: expected, or what a finished one took. source: what the expectation rests on.
-    """
-
-    cell: Cell
-    finished: bool
-    seconds: float
-    source: str
-
-    def __str__(self) -> str:
-        state = "finished" if self.finished else self.source
-        return f"{self.cell!s:<40} {duration(self.seconds):>10}  {state}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "cell": str(self.cell),
-            "finished": self.finished,
-            "seconds": self.seconds,
-            "source": self.source,
-        }
 
 
 def estimates(runner: Runner, cells: Sequence[Cell]) -> list[Estimate]:

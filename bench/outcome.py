@@ -11,7 +11,7 @@ from bench.records import Cell, Section
 from cookie.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.budget import Choice
+    from bench.choice import Choice
     from bench.rendered import Report
 
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from cookie.errors import DataError
-
-if TYPE_CHECKING:
-    from bench.records import Cell, Record, Stamp
 
 Types: TypeAlias = Mapping[str, type | tuple[type, ...]]
 
@@ -48,22 +45,11 @@ MISSHAPEN = (
 """What comes of reading values that are not as they should be."""
 
 
-def type_problems(part: Record | Cell | Stamp, types: Types) -> Iterator[str]:
-    """Yield a sentence for every field of ``part`` that is of another type."""
+def type_problems(part: object, types: Types) -> Iterator[str]:
+    """Yield a sentence for every field of a record's part that is of another type."""
     for name, kind in types.items():
         if not isinstance(getattr(part, name), kind):
             yield f"'{name}' is a {type(getattr(part, name)).__name__}."
-
-
-def check_types(record: Record) -> None:
-    """Raise :class:`TypeError` where the record's fields or its section's are of other types."""
-    for part, types in ((record.cell, CELL), (record.stamp, STAMP), (record, TYPES)):
-        for problem in type_problems(part, types):
-            raise TypeError(problem)
-    if not isinstance(record.hardware.get("slug"), str):
-        raise TypeError("the hardware has no 'slug'.")
-    if not isinstance(record.stamp.protocol.get("limit"), int | None):
-        raise TypeError("the protocol's 'limit' is no number.")
 
 
 @contextmanager

@@ -1,14 +1,11 @@
 """Records: what a finished cell leaves behind, the only source that reports are made from.
 
-A record is one JSON file. It is *finished work* on this checkout only when the ledger in the
-working folder lists its hash, so records that came with the repository are shown but never
-stand in for running a cell here. Nothing in this module needs torch.
+A record is one JSON file. Nothing in this module needs torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.record_types import check_types
+from bench.record_types import CELL, STAMP, TYPES, type_problems
 from cookie.errors import DataError
 from cookie.files import replacing
 
@@ -149,10 +146,21 @@ def parse(text: str, source: str) -> Record:
         fields["cell"] = Cell(**fields["cell"])
         fields["stamp"] = Stamp(**fields["stamp"])
         record = Record(**fields)
-        check_types(record)
+        _check_types(record)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{source} is not a record ({error}): delete it and run again.") from None
     return record
+
+
+def _check_types(record: Record) -> None:
+    """Raise :class:`TypeError` where the record's fields or its section's are of other types."""
+    for part, types in ((record.cell, CELL), (record.stamp, STAMP), (record, TYPES)):
+        for problem in type_problems(part, types):
+            raise TypeError(problem)
+    if not isinstance(record.hardware.get("slug"), str):
+        raise TypeError("the hardware has no 'slug'.")
+    if not isinstance(record.stamp.protocol.get("limit"), int | None):
+        raise TypeError("the protocol's 'limit' is no number.")
 
 
 def _no_number(name: str) -> None:
@@ -182,60 +190,3 @@ def write_text(path: Path, text: str) -> None:
 def slug(name: str) -> str:
     """Return ``name`` as lower-case letters, digits and single hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-class Ledger:
-    """The hashes of the records that were made on this checkout, one empty file each."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def add(self, content: str) -> None:
-        """List a record by its text."""
-        write_text(self.folder / self._digest(content), "")
-
-    def __contains__(self, content: object) -> bool:
-        return isinstance(content, str) and (self.folder / self._digest(content)).exists()
-
-    @staticmethod
-    def _digest(content: str) -> str:
-        return hashlib.sha256(content.encode()).hexdigest()
-
-
-class RecordStore:
-    """The records of one section of one data set, and which of them are finished here."""
-
-    def __init__(self, results: Path, dataset: str, section: Section, ledger: Ledger) -> None:
-        self.folder = results / dataset / "records" / section.folder
-        self.ledger = ledger
-
-    def path(self, cell: Cell) -> Path:
-        """Return where the cell's record is, or would be."""
-        return self.folder / cell.filename
-
-    def finished(self, cell: Cell, stamp: Stamp) -> Record | None:
-        """Return the cell's record if it was made here and answers ``stamp``, else None."""
-        path = self.path(cell)
-        if not path.exists():
-            return None
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if text not in self.ledger:
-            return None
-        record = self._current(text, path)
-        return record if record and (record.cell, record.stamp) == (cell, stamp) else None
-
-    @staticmethod
-    def _current(text: str, path: Path) -> Record | None:
-        """Return the record, or None when an earlier version of the suite wrote it."""
-        try:
-            return parse(text, str(path))
-        except DataError:
-            return None
-
-    def write(self, record: Record) -> Path:
-        """Store a finished cell; it counts as finished once the ledger lists it, the last step."""
-        text = record.to_json()
-        path = self.path(record.cell)
-        write_text(path, text)
-        self.ledger.add(text)
-        return path

@@ -25,7 +25,8 @@ from bench.own_process import run_alone
 from bench.plan import needed
 from bench.protocols import protocol
 from bench.provenance import SHARED, TIMED, shares_gpu
-from bench.records import Cell, Ledger, Record, RecordStore, Stamp
+from bench.record_store import Ledger, RecordStore
+from bench.records import Cell, Record, Stamp
 from bench.systems import systems
 from bench.workshop import Workshop
 from cookie.errors import UserError

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench import budget as budget_module
-from bench.budget import Attempt, Budget, Choice, by_value, rehearse, run_within, spend, told
-from bench.estimate import Estimate
+from bench.budget import Attempt, Budget, by_value, rehearse, run_within, spend, told
+from bench.choice import Choice, Estimate
 from bench.plan import merge, needed
 from bench.records import EVERY_SYSTEM, Cell
 from bench.systems import systems

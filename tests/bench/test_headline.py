@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.headline import BEGIN, END, headline, update_readme
-from bench.records import Ledger, Record, RecordStore
+from bench.record_store import Ledger, RecordStore
+from bench.records import Record
 from tests.bench.hand_made import whole_section
 
 TEXT = f"before\n{BEGIN}\nold numbers\n{END}\nafter\n"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.budget import Choice
-from bench.estimate import Estimate
+from bench.choice import Choice, Estimate
 from bench.outcome import Outcome, as_json, print_reports
 from bench.records import Cell
 from bench.rendered import Report

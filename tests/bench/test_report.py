@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.failures import FailureStore
-from bench.records import Cell, Ledger, Record, RecordStore
+from bench.record_store import Ledger, RecordStore
+from bench.records import Cell, Record
 from bench.report import render_all
 from bench.tables import tables
 from bench.validate import validate
