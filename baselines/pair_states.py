@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
+from cookie.batches import images_at_once, in_parts
 from cookie.interfaces import (
     Corpus,
     ImageBatch,
@@ -90,11 +91,12 @@ def one_text(texts: TextBatch, row: int) -> TextBatch:
 def _prepare_images(
     scorer: PairScorer, corpus: Corpus, batch_size: int, precision: Precision, bar: _Bar
 ) -> ImageState:
-    parts = []
+    parts = list[Tensor]()
     for rows in _cut(np.arange(corpus.image_count), batch_size):
         batch = corpus.images(rows)
         with autocast(batch.data.device, precision):
-            parts.append(scorer.prepare_images(batch).tokens)
+            few = in_parts(batch, images_at_once(batch))
+            parts.extend(scorer.prepare_images(part).tokens for part in few)
         bar.update(len(rows))
     return ImageState(torch.cat(parts))
 

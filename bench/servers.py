@@ -16,6 +16,7 @@ from baselines.pair_scoring import score_matrix
 from baselines.two_stage import rerank
 from bench.systems import systems
 from bench.workshop import Workshop
+from cookie.batches import images_at_once, in_parts
 from cookie.compiling import CompiledEncoder, CompiledScorer
 from cookie.interfaces import (
     Corpus,
@@ -32,7 +33,7 @@ from cookie.serving import served
 from cookie.training.precision import Precision, autocast, computing_dtype
 
 BATCH = 64
-"""Images that are encoded at a time."""
+"""Images that are read at a time."""
 
 
 class DualServer:
@@ -136,7 +137,8 @@ class TwoStageServer:
 def image_batches(corpus: Corpus) -> Iterator[ImageBatch]:
     """Yield all images in batches."""
     for start in range(0, corpus.image_count, BATCH):
-        yield corpus.images(np.arange(start, min(start + BATCH, corpus.image_count)))
+        batch = corpus.images(np.arange(start, min(start + BATCH, corpus.image_count)))
+        yield from in_parts(batch, images_at_once(batch))
 
 
 def make_server(workshop: Workshop, system: str, seed: int, shortlist: int) -> Searcher:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from cookie.batches import images_at_once, in_parts
 from cookie.errors import UserError
 from cookie.interfaces import (
     DualEncoder,
@@ -28,7 +29,7 @@ from cookie.interfaces import (
 
 R = TypeVar("R")
 IMAGES = {"cpu": 32, "cuda": 128}
-"""Images that are worked on at a time, always exactly so many: convolutions are compiled for one
+"""Most images that are worked on at a time, and always as many: convolutions are compiled for one
 shape, because for any shape that takes many times as long."""
 
 
@@ -153,21 +154,22 @@ class InFixedBatches:
             raise UserError(problem)
         # A build of torch for GPUs warns that there is none each time it compiles for the CPU.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-        self.size = IMAGES[device.type]
+        self._most = IMAGES[device.type]
         self._function = compiled(function, fullgraph=True, dynamic=False)
 
     def __call__(self, images: ImageBatch) -> Tensor:
         """Return (B, ...) for any number of images."""
-        pieces = torch.split(images.data, self.size)
-        parts = [self._function(_filled(images, piece, self.size)) for piece in pieces]
+        size = min(self._most, images_at_once(images) or self._most)
+        parts = [self._function(_filled(part, size)) for part in in_parts(images, size)]
         return torch.cat(parts)[: len(images)]
 
 
-def _filled(images: ImageBatch, part: Tensor, size: int) -> ImageBatch:
-    """Return ``part`` of ``images`` as a batch of ``size``, its last image repeated."""
-    missing = part[-1:].expand(size - len(part), *part.shape[1:])
-    data = torch.cat([part, missing]) if len(missing) else part
-    return ImageBatch(data) if images.pixels is not None else ImageBatch(tokens=data)
+def _filled(images: ImageBatch, size: int) -> ImageBatch:
+    """Return ``images`` as a batch of ``size``, its last image repeated."""
+    data = images.data
+    missing = data[-1:].expand(size - len(data), *data.shape[1:])
+    whole = torch.cat([data, missing]) if len(missing) else data
+    return ImageBatch(whole) if images.pixels is not None else ImageBatch(tokens=whole)
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cookie.batches import images_at_once, in_parts
 from cookie.errors import UserError
 from cookie.interfaces import Corpus, DualEncoder, IndexArray
 from cookie.training.checkpoint import load_tensors, save_tensors
@@ -77,16 +78,19 @@ def encode_images(
     progress: bool = False,
     processes: Processes = ALONE,
 ) -> Tensor:
-    """Return (N, D) for the images of ``corpus``; see :func:`encode_corpus`."""
+    """Return (N, D) for the images of ``corpus``; see :func:`encode_corpus`.
+
+    On a CPU a batch of photographs is encoded in parts (:func:`cookie.batches.images_at_once`).
+    """
+
+    def encode(rows: IndexArray) -> Tensor:
+        batch = corpus.images(rows)
+        parts = in_parts(batch, images_at_once(batch))
+        return torch.cat([encoder.encode_images(part) for part in parts])
+
     order = np.arange(corpus.image_count)
     with _evaluating(encoder), torch.inference_mode():
-        return _encode(
-            lambda rows: encoder.encode_images(corpus.images(rows)),
-            order,
-            batch_size,
-            processes,
-            progress=progress,
-        )
+        return _encode(encode, order, batch_size, processes, progress=progress)
 
 
 def encode_captions(

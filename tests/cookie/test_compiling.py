@@ -112,6 +112,21 @@ def test_images_come_in_batches_of_one_size(rows: int, kind: str):
     assert len(met) == -(-rows // IMAGES["cpu"])
 
 
+@pytest.mark.usefixtures("untouched")
+def test_large_photographs_come_in_smaller_batches():
+    met = list[int]()
+
+    def means(given: ImageBatch) -> Tensor:
+        met.append(len(given))
+        return given.data.mean(dim=(1, 2, 3))
+
+    pictures = ImageBatch(torch.rand(23, 3, 224, 224))
+    torch.testing.assert_close(
+        InFixedBatches(means, CPU)(pictures), pictures.data.mean(dim=(1, 2, 3))
+    )
+    assert met == [10, 10, 10]
+
+
 def test_the_model_is_kept_for_its_parameters():
     encoder = ToyEncoder()
     held = CompiledEncoder(encoder).parameters()
