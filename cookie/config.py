@@ -199,7 +199,8 @@ class TrainConfig:
         learning_rate: of what stands on the encoders; encoder_rate: of the encoders' weights.
         warmup: share of the steps with a linearly rising rate; cosine to zero after it.
         evaluate_every: steps between validations; the best checkpoint is kept.
-        validation_queries: text queries a validation of a pair scorer samples.
+        validation_queries: captions, and as many images, that a validation of a pair scorer
+            samples as queries.
         precision: ``auto`` is bfloat16 where the hardware has it.
         micro_batch: pairs that a process holds activations of at a time; None for all of its
             own. Fewer need less memory and one more forward pass, for the same gradients.

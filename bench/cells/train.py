@@ -90,7 +90,7 @@ def validation(family: str, corpus: Corpus, workshop: Workshop) -> Validate:
     """Return the score that chooses the best weights: RSUM on the validation split.
 
     A dual encoder answers every query. A pair scorer answers a fixed random sample of captions
-    and, for about as many pairs, of images, each against the full gallery.
+    and one of as many images, each against the full gallery.
     """
     device, precision = workshop.device, workshop.precision
     if family == "dual":
@@ -102,13 +102,16 @@ def validation(family: str, corpus: Corpus, workshop: Workshop) -> Validate:
 
 
 def validation_sample(corpus: Corpus, queries: int) -> tuple[IndexArray, IndexArray]:
-    """Return image and caption queries, always the same ones for a corpus."""
-    captions, images = len(corpus.captions), corpus.image_count
+    """Return image and caption queries, always the same ones for a corpus.
+
+    As many of both: half of RSUM is the images', and with fewer of them their chance alone would
+    choose the weights.
+    """
     generator = np.random.default_rng(0)
-    asked = min(queries, captions)
-    shown = min(images, max(1, round(asked * images / captions)))
-    image_queries = np.sort(generator.permutation(images)[:shown])
-    return image_queries, np.sort(generator.permutation(captions)[:asked])
+    chosen = [
+        generator.permutation(n)[:queries] for n in (corpus.image_count, len(corpus.captions))
+    ]
+    return np.sort(chosen[0]), np.sort(chosen[1])
 
 
 def _rsum(found: Embeddings, corpus: Corpus) -> float:
