@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -24,7 +23,6 @@ from cookie.data.karpathy import load_karpathy
 from cookie.files import sha256
 from cookie.training.checkpoint import load_tensors, read_facts
 from cookie.training.journal import read_history
-from tests.bench.toy import ToyCorpus
 from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images
 
 NAME = "cookie_pretrained"
@@ -192,16 +190,3 @@ def test_the_weights_are_those_of_the_last_stage(
     found = workshop.trained(NAME, 3).state_dict()
     stored = load_tensors(whole[0] / "best.safetensors")
     assert all(torch.equal(found[name], stored[name]) for name in stored)
-
-
-def test_a_pair_scorer_validates_on_as_many_images_as_captions() -> None:
-    corpus = ToyCorpus(images=30)
-    images, captions = cell.validation_sample(corpus, 12)
-    assert len(images) == len(captions) == 12
-    assert len(set(images)) == len(set(captions)) == 12
-    assert images.max() < 30
-    assert captions.max() < len(corpus.captions)
-    again = cell.validation_sample(corpus, 12)
-    assert all(np.array_equal(*both) for both in zip(again, (images, captions), strict=True))
-    every = cell.validation_sample(corpus, 1000)
-    assert [len(one) for one in every] == [30, len(corpus.captions)]

@@ -79,6 +79,8 @@ def test_overtime_is_ended() -> None:
 def test_a_process_ends_with_its_parent(how: signal.Signals, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = (
+        # Of a suite in the background the shell has interrupts ignored, and children inherit it.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from bench.measure.process import run_in_fresh_process; "
         "from tests.bench.measure import work; "
         f"run_in_fresh_process(work.note_and_wait, {str(note)!r})"
