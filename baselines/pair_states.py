@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
-from cookie.batches import images_at_once, in_parts
+from cookie.batches import in_parts
 from cookie.interfaces import (
     Corpus,
     ImageBatch,
@@ -77,8 +77,7 @@ def naive_scores(scorer: PairScorer, images: ImageBatch, texts: TextBatch) -> Te
 
 def one_image(images: ImageBatch, row: int) -> ImageBatch:
     """Return image ``row`` as a batch of its own."""
-    chosen = images.data[row : row + 1]
-    return ImageBatch(chosen) if images.pixels is not None else ImageBatch(tokens=chosen)
+    return images.like(images.data[row : row + 1])
 
 
 def one_text(texts: TextBatch, row: int) -> TextBatch:
@@ -95,8 +94,7 @@ def _prepare_images(
     for rows in _cut(np.arange(corpus.image_count), batch_size):
         batch = corpus.images(rows)
         with autocast(batch.data.device, precision):
-            few = in_parts(batch, images_at_once(batch))
-            parts.extend(scorer.prepare_images(part).tokens for part in few)
+            parts.extend(scorer.prepare_images(part).tokens for part in in_parts(batch))
         bar.update(len(rows))
     return ImageState(torch.cat(parts))
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bench.differences import Difference, compare
 from bench.layout import duration, significant
 from bench.sections import View
-from bench.systems import systems
+from bench.systems import compiled_name, systems
 from bench.verdicts import MARGIN, Effect, Outcome, Verdict, one_seed, unknown
 
 CLAIMED_PER_MILLE = 3.0
@@ -127,14 +127,9 @@ class Evaluated(NamedTuple):
 
 def fastest(view: View, name: str) -> Evaluated | None:
     """Return the full evaluation of a system, compiled where that was measured and is faster."""
-    found = [(each, view.one("efficiency", each)) for each in (name, compiled(name))]
+    found = [(each, view.one("efficiency", each)) for each in (name, compiled_name(name))]
     measured = [Evaluated(n, record.values["full_evaluation"]) for n, record in found if record]
     return min(measured, key=lambda one: float(one.evaluation["seconds"]), default=None)
-
-
-def compiled(name: str) -> str:
-    """Return the name of the row that is the same system, compiled."""
-    return f"{name}_compiled"
 
 
 def _times(full: Evaluated, reference: Evaluated, ratio: Ratio) -> str:

@@ -16,7 +16,7 @@ from baselines.pair_scoring import score_matrix
 from baselines.two_stage import rerank
 from bench.systems import systems
 from bench.workshop import Workshop
-from cookie.batches import images_at_once, in_parts
+from cookie.batches import in_parts
 from cookie.compiling import CompiledEncoder, CompiledScorer
 from cookie.interfaces import (
     Corpus,
@@ -137,8 +137,8 @@ class TwoStageServer:
 def image_batches(corpus: Corpus) -> Iterator[ImageBatch]:
     """Yield all images in batches."""
     for start in range(0, corpus.image_count, BATCH):
-        batch = corpus.images(np.arange(start, min(start + BATCH, corpus.image_count)))
-        yield from in_parts(batch, images_at_once(batch))
+        rows = np.arange(start, min(start + BATCH, corpus.image_count))
+        yield from in_parts(corpus.images(rows))
 
 
 def make_server(workshop: Workshop, system: str, seed: int, shortlist: int) -> Searcher:

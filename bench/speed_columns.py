@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.claims import compiled, per_mille
+from bench.claims import per_mille
 from bench.columns import by_pair_rate, peak, percentile_columns, reached
 from bench.effort import LIMIT_S, MAX_BATCH
 from bench.layout import Missing, Value
 from bench.records import EVERY_SYSTEM
-from bench.systems import systems
+from bench.systems import compiled_name, systems
 
 if TYPE_CHECKING:
     from bench.sections import View
@@ -46,7 +46,7 @@ def _missing(view: View, name: str) -> Missing:
 
 
 def _evaluation(view: View, name: str) -> dict[str, Value]:
-    against = compiled(REFERENCE) if systems[name].compiled else REFERENCE
+    against = compiled_name(REFERENCE) if systems[name].compiled else REFERENCE
     record, reference = view.one("efficiency", name), view.one("efficiency", against)
     if record is None:
         return dict.fromkeys(

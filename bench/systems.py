@@ -117,6 +117,28 @@ def register(system: System) -> System:
     return systems.register(system.name)(system)
 
 
+def compiled_name(name: str) -> str:
+    """Return the name of the row that is the system ``name``, compiled."""
+    return f"{name}_compiled"
+
+
+def _register_compiled(name: str, marker: str, *, called: str) -> None:
+    """Register the compiled row of a system; ``called`` is what a sentence calls the system."""
+    plain = systems[name]
+    register(
+        System(
+            name=compiled_name(name),
+            label=f"{plain.label}, compiled",
+            family=plain.family,
+            marker=marker,
+            parts=plain.parts,
+            kinds=("efficiency", "latency", "load"),
+            compiled=True,
+            note=COMPILED.format(called),
+        )
+    )
+
+
 def _cookie(config: Config, vocabulary_size: int) -> nn.Module:
     from cookie.model import Cookie
 
@@ -189,18 +211,7 @@ register(
         kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency", "load"),
     )
 )
-register(
-    System(
-        name="cookie_compiled",
-        label="COOKIE, compiled",
-        family="dual",
-        marker=">",
-        parts=("cookie",),
-        kinds=("efficiency", "latency", "load"),
-        compiled=True,
-        note=COMPILED.format("COOKIE"),
-    )
-)
+_register_compiled("cookie", ">", called="COOKIE")
 register(
     System(
         name="single_stream",
@@ -229,18 +240,7 @@ register(
         variant=True,
     )
 )
-register(
-    System(
-        name="single_stream_compiled",
-        label="single-stream, compiled",
-        family="pair",
-        marker="<",
-        parts=("single_stream",),
-        kinds=("efficiency", "latency", "load"),
-        compiled=True,
-        note=COMPILED.format("the single-stream"),
-    )
-)
+_register_compiled("single_stream", "<", called="the single-stream")
 register(
     System(
         name="single_stream_naive",

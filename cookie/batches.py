@@ -47,11 +47,13 @@ class ImageBatch:
     def __len__(self) -> int:
         return len(self.data)
 
+    def like(self, data: Tensor) -> ImageBatch:
+        """Return a batch that holds ``data`` as what this one holds: pixels or tokens."""
+        return ImageBatch(data) if self.pixels is not None else ImageBatch(tokens=data)
+
     def to(self, device: torch.device | str) -> ImageBatch:
         """Return the batch on ``device``."""
-        if self.pixels is not None:
-            return ImageBatch(pixels=self.pixels.to(device, non_blocking=True))
-        return ImageBatch(tokens=_given(self.tokens).to(device, non_blocking=True))
+        return self.like(self.data.to(device, non_blocking=True))
 
 
 def images_at_once(images: ImageBatch) -> int | None:
@@ -62,10 +64,15 @@ def images_at_once(images: ImageBatch) -> int | None:
     return max(1, PIXELS_ON_CPU // (height * width))
 
 
-def in_parts(images: ImageBatch, size: int | None) -> Iterator[ImageBatch]:
-    """Yield a batch in parts of at most ``size`` images, in order; whole where it is None."""
-    for part in torch.split(images.data, size or max(1, len(images))):
-        yield ImageBatch(part) if images.pixels is not None else ImageBatch(tokens=part)
+def in_parts(images: ImageBatch, size: int | None = None) -> Iterator[ImageBatch]:
+    """Yield a batch in parts of at most ``size`` images, in order.
+
+    Args:
+        images: the batch.
+        size: of a part; None for what suits the device, see :func:`images_at_once`.
+    """
+    most = size or images_at_once(images) or max(1, len(images))
+    yield from map(images.like, torch.split(images.data, most))
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,10 +166,10 @@ class InFixedBatches:
 
 def _filled(images: ImageBatch, size: int) -> ImageBatch:
     """Return ``images`` as a batch of ``size``, its last image repeated."""
-    data = images.data
-    missing = data[-1:].expand(size - len(data), *data.shape[1:])
-    whole = torch.cat([data, missing]) if len(missing) else data
-    return ImageBatch(whole) if images.pixels is not None else ImageBatch(tokens=whole)
+    if len(images) == size:
+        return images
+    rows = torch.arange(size, device=images.data.device).clamp(max=len(images) - 1)
+    return images.like(images.data[rows])
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cookie.batches import images_at_once, in_parts
+from cookie.batches import in_parts
 from cookie.errors import UserError
 from cookie.interfaces import Corpus, DualEncoder, IndexArray
 from cookie.training.checkpoint import load_tensors, save_tensors
@@ -80,13 +80,11 @@ def encode_images(
 ) -> Tensor:
     """Return (N, D) for the images of ``corpus``; see :func:`encode_corpus`.
 
-    On a CPU a batch of photographs is encoded in parts (:func:`cookie.batches.images_at_once`).
+    On a CPU a batch of photographs is encoded in parts (:func:`cookie.batches.in_parts`).
     """
 
     def encode(rows: IndexArray) -> Tensor:
-        batch = corpus.images(rows)
-        parts = in_parts(batch, images_at_once(batch))
-        return torch.cat([encoder.encode_images(part) for part in parts])
+        return torch.cat([encoder.encode_images(part) for part in in_parts(corpus.images(rows))])
 
     order = np.arange(corpus.image_count)
     with _evaluating(encoder), torch.inference_mode():

@@ -17,8 +17,7 @@ def join_images(first: ImageBatch, second: ImageBatch | None) -> ImageBatch:
     """Return both batches, ``first`` on top; only ``first`` where there is no second."""
     if second is None:
         return first
-    both = _concatenate(first.data, second.data)
-    return ImageBatch(pixels=both) if first.pixels is not None else ImageBatch(tokens=both)
+    return first.like(_concatenate(first.data, second.data))
 
 
 def join_texts(first: TextBatch, second: TextBatch | None) -> TextBatch:
@@ -54,18 +53,12 @@ def batch_rows(batch: TrainBatch, rows: slice) -> TrainBatch:
     """Return the pairs at ``rows``, with all views that there are."""
     images, texts = batch.images_second, batch.texts_second
     return TrainBatch(
-        _image_rows(batch.images, rows),
+        batch.images.like(batch.images.data[rows]),
         _text_rows(batch.texts, rows),
-        None if images is None else _image_rows(images, rows),
+        None if images is None else images.like(images.data[rows]),
         None if texts is None else _text_rows(texts, rows),
         None if batch.image_ids is None else batch.image_ids[rows],
     )
-
-
-def _image_rows(images: ImageBatch, rows: slice) -> ImageBatch:
-    if images.pixels is not None:
-        return ImageBatch(pixels=images.pixels[rows])
-    return ImageBatch(tokens=images.data[rows])
 
 
 def _text_rows(texts: TextBatch, rows: slice) -> TextBatch:
