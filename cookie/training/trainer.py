@@ -22,6 +22,7 @@ from cookie.config import Config
 from cookie.errors import UserError
 from cookie.files import remove_partial, write_json
 from cookie.interfaces import Corpus, IndexArray
+from cookie.training.allocator import keep_freed_memory
 from cookie.training.checkpoint import Checkpoint, Checkpoints, load_weights, save_weights
 from cookie.training.distributed import Processes, current
 from cookie.training.guard import LossWindow
@@ -87,6 +88,9 @@ def train(
 ) -> TrainResult:
     """Train ``system`` on ``corpus``, going on from the checkpoint in ``run_dir`` if there is one.
 
+    On a CPU the process keeps the memory that it frees, from then on: see
+    :func:`cookie.training.allocator.keep_freed_memory`.
+
     Args:
         system: a :class:`cookie.training.step.Trainee`; afterwards it is on ``device``, in eval
             mode, and holds the weights that validated best.
@@ -109,6 +113,8 @@ def train(
             or ``run_dir`` holds a run with other settings, or of another stage.
     """
     device, processes = torch.device(device), processes or current()
+    if device.type == "cpu":
+        keep_freed_memory()
     run = _Run(system.to(device), corpus, config, seed, device, run_dir, processes, stage)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         run.resume()

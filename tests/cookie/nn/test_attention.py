@@ -83,6 +83,62 @@ def test_dropout_is_for_training():
     assert not torch.equal(attention(hidden), attention(hidden))
 
 
+def test_bfloat16_trains_as_float32_does():
+    attention, (hidden, mask) = build(width=32, heads=4), example(width=32)
+    expected, gradient = outcome(attention, hidden, mask, low=False)
+    found, found_gradient = outcome(attention, hidden, mask, low=True)
+    for low, whole in ((found, expected), (found_gradient, gradient)):
+        assert (low - whole).norm() < 0.02 * whole.norm()
+
+
+@pytest.mark.parametrize("wanted", [slice(0, 1), slice(1, 4)])
+def test_queries_give_those_rows_alone_in_bfloat16(wanted: slice):
+    attention, (hidden, mask) = build(), example()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attention(hidden, mask, queries=hidden[:, wanted])
+        assert torch.equal(found, attention(hidden, mask)[:, wanted])
+
+
+def test_dropout_in_bfloat16_keeps_the_mean():
+    attention, (hidden, _) = build(dropout=0.5), example()
+    with torch.autocast("cpu", torch.bfloat16):
+        whole = attention(hidden).float()
+        attention.train()
+        drawn = torch.stack([attention(hidden).float() for _ in range(400)])
+    assert drawn.std(dim=0).min() > 0
+    torch.testing.assert_close(drawn.mean(dim=0), whole, rtol=0, atol=0.05)
+
+
+def test_on_a_cpu_bfloat16_is_trained_without_the_fused_kernel(monkeypatch: pytest.MonkeyPatch):
+    calls: list[int] = []
+    fused = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(*tensors: Tensor | float | None) -> Tensor:
+        calls.append(1)
+        return fused(*tensors)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", counted)
+    attention, (hidden, mask) = build(), example()
+    with torch.autocast("cpu", torch.bfloat16):
+        attention(hidden, mask)
+        assert not calls
+        with torch.no_grad():
+            attention(hidden, mask)
+    assert len(calls) == 1
+
+
+def outcome(
+    attention: SelfAttention, hidden: Tensor, mask: Tensor, *, low: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the attention's output and the gradient of its square sum, in float32."""
+    attention.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        found = attention(hidden, mask).float()
+    found.square().sum().backward()
+    assert attention.qkv.weight.grad is not None
+    return found.detach(), attention.qkv.weight.grad.clone()
+
+
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="3 heads do not divide 8 channels"):
         SelfAttention(8, 3, 0.0)

@@ -130,6 +130,13 @@ def test_the_callers_randomness_is_left_alone(tmp_path: Path):
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_a_cpu_keeps_the_memory_it_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[bool] = []
+    monkeypatch.setattr("cookie.training.trainer.keep_freed_memory", lambda: asked.append(True))
+    run(tmp_path)
+    assert asked == [True]
+
+
 def test_the_best_weights_are_kept_and_returned(tmp_path: Path):
     seen: dict[float, torch.Tensor] = {}
     scores = iter([1.0, 3.0, 2.0])
