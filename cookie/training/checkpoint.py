@@ -98,7 +98,10 @@ def save_tensors(
     stored = {name: tensors[name].detach().to("cpu", copy=True).contiguous() for name in names}
     header = {**(notes or {}), "aliases": json.dumps(aliases)}
     with replacing(path) as temporary:
+        temporary.touch()
+        usual = temporary.stat().st_mode
         save_file(stored, temporary, header)
+        temporary.chmod(usual)  # safetensors lets the owner alone read
         return sha256(temporary)
 
 

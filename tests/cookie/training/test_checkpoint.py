@@ -49,6 +49,13 @@ def test_the_newest_comes_back_and_two_are_kept(tmp_path: Path):
     assert len(names(tmp_path / "new")) == 4
 
 
+def test_weights_may_be_read_by_whom_other_files_may(tmp_path: Path):
+    save_tensors(tmp_path / "weights.safetensors", {"weight": torch.ones(3)})
+    (tmp_path / "other").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_halves_that_a_kill_left_go_with_the_next_save(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(made(1))
