@@ -7,6 +7,7 @@ where tokens came from.
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -53,8 +54,23 @@ class VisualEncoder(nn.Module):
         self.width, self.tokens, self.image_size = config.width, config.grid**2, config.image_size
         self.channels = int(getattr(backbone, "num_features", config.width))
         self.prefix = int(getattr(backbone, "num_prefix_tokens", 0))
+        self.keeps_statistics = config.weights != "none"
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; pretrained batch norms keep their statistics.
+
+        The running means of ImageNet models follow so slowly (a hundredth of a batch a step) that
+        fine-tuned weights would be evaluated with those of others. An image's tokens then depend
+        on no other image either, as gradient caching asks; scale and shift still learn.
+        """
+        super().train(mode)
+        if self.keeps_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     def forward(self, images: ImageBatch) -> Tensor:
         """Return (B, N, C); given tokens pass through, in float32."""

