@@ -199,7 +199,8 @@ VARIANTS: tuple[Variant, ...] = (
         "cookie",
         build=_COOKIE,
         settings=makings.negatives("queue"),
-        note=f"{_QUEUE}, as they were embedded then.",
+        note=f"{_QUEUE}, as they were embedded then. He et al. (MoCo, 2020) report that training "
+        "fails with such a queue and no momentum.",
     ),
     Variant(
         "cookie_momentum",
