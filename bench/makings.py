@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 FRESH_TEXT_LAYERS = 2
 """Layers of a text encoder that starts from nothing: six would not learn in the same budget."""
-FINETUNING_STEPS = 360
-"""About an hour of one CPU core on photographs of 224 pixels."""
 
 
 def unshared(config: Config, vocabulary_size: int) -> nn.Module:
@@ -118,24 +116,6 @@ def second_half(config: Config) -> Config:
     """Return settings of a second stage: the steps that :func:`first_half` leaves."""
     rest = config.train.steps - first_half(config).train.steps
     return replace(config, train=replace(config.train, steps=rest))
-
-
-def finetuned(config: Config) -> Config:
-    """Return settings with which encoders that were frozen learn too, from trained weights.
-
-    The image-text loss alone, as in the paper's second stage. Float32, since a CPU takes longer
-    for the gradient of a convolution in bfloat16.
-    """
-    train = replace(
-        config.train,
-        steps=FINETUNING_STEPS,
-        batch_size=config.train.batch_size // 2,
-        learning_rate=3e-4,
-        encoder_rate=1e-4,
-        evaluate_every=FINETUNING_STEPS // 6,
-        precision="float32",
-    )
-    return losses()(replace(config, regime="finetune", train=train))
 
 
 def then(first: Settings, second: Settings) -> Settings:

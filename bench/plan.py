@@ -51,17 +51,14 @@ def merge(plans: Iterable[Sequence[Cell]]) -> list[Cell]:
 
 
 def needed(cell: Cell, measured: Sequence[str]) -> list[Cell]:
-    """Return the trainings that a cell works with; of a training, the one that it goes on from.
+    """Return the trainings that a cell works with.
 
     Args:
         cell: of a plan.
         measured: names of the systems that it measures.
     """
-    if cell.kind == "train":
-        start = systems[cell.system].start
-        return [Cell("train", start, cell.seed)] if start else []
     parts = dict.fromkeys(part for name in measured for part in systems[name].parts)
-    return [Cell("train", part, cell.seed) for part in parts]
+    return [] if cell.kind == "train" else [Cell("train", part, cell.seed) for part in parts]
 
 
 def compilable(cells: Sequence[Cell], device: torch.device) -> list[Cell]:

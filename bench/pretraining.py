@@ -1,4 +1,4 @@
-"""The stage before the last one: on a corpus of its own, or the training of another row."""
+"""The stage before the last one: three losses on a corpus without the test images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cookie.features import build_corpora
 from cookie.interfaces import Corpus
 from cookie.training.identity import Stage
 from cookie.training.start import Start, read_start
-from cookie.training.trainer import TrainResult, read_result, train
+from cookie.training.trainer import TrainResult, train
 
 FOLDER = "pretrain"
 """Of the stage's run, within that of the system: what makes the one again makes the other."""
@@ -37,14 +37,7 @@ class Pretrained:
 def pretrain(
     workshop: Workshop, system: str, seed: int, validate: Callable[[nn.Module], float]
 ) -> Pretrained | None:
-    """Pre-train ``system``, going on from its checkpoint; None where it has one stage alone.
-
-    Raises:
-        UserError: it goes on from another system, and that has not been trained here.
-    """
-    if start := systems[system].start:
-        folder = workshop.run_dir(start, seed)
-        return Pretrained(read_result(folder), read_start(folder))
+    """Pre-train ``system``, going on from its checkpoint; None where it has one stage alone."""
     settings = systems[system].pretraining
     if settings is None:
         return None
@@ -66,8 +59,6 @@ def pretrain(
 
 def pretraining_facts(workshop: Workshop, system: str) -> dict[str, Any]:
     """Return what a record has to say of the stage; nothing where there is none."""
-    if start := systems[system].start:
-        return {"start": start}
     settings = systems[system].pretraining
     if settings is None:
         return {}

@@ -67,8 +67,6 @@ class System:
         pretraining: the preset's settings to those of a stage before, with a corpus of its own;
             None for one stage.
         pretrained_text: whether it only exists where the preset's text encoder is pretrained.
-        start: the trained system that it goes on from, with the encoders learning too; "" for
-            none. It only exists where the preset keeps them frozen.
     """
 
     name: str
@@ -86,30 +84,24 @@ class System:
     train_share: float = 1.0
     pretraining: Settings | None = None
     pretrained_text: bool = False
-    start: str = ""
 
     def suits(self, config: Config) -> bool:
         """Whether the system exists under a preset's settings."""
         if self.compiled and config.preset == "smoke":
             return False  # compiling would take most of its time, and it measures nothing
-        if self.start and config.regime != "frozen":
-            return False
         return config.text.weights != "none" or not self.pretrained_text
 
 
 def changes(preset: Config, config: Config) -> dict[str, Any]:
     """Return ``part.field`` -> value of every setting in which ``config`` is not ``preset``."""
-    before, after = _flat(preset), _flat(config)
-    return {name: value for name, value in after.items() if value != before[name]}
-
-
-def _flat(config: Config) -> dict[str, Any]:
-    """Return ``part.field`` -> value, and settings of no part by their own names."""
-    settings = config.to_dict()
-    parts = {name: value for name, value in settings.items() if isinstance(value, dict)}
-    alone = {name: value for name, value in settings.items() if name not in parts}
-    inner = {f"{part}.{name}": v for part, fields in parts.items() for name, v in fields.items()}
-    return alone | inner
+    before, after = preset.to_dict(), config.to_dict()
+    parts = {name: value for name, value in after.items() if isinstance(value, dict)}
+    return {
+        f"{part}.{name}": value
+        for part, fields in parts.items()
+        for name, value in fields.items()
+        if value != before[part][name]
+    }
 
 
 systems: Registry[System] = Registry("system")

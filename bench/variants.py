@@ -56,10 +56,6 @@ _QUEUE = (
     f"The image-text loss also tells a pair from the {LossConfig().queue_size:,} newest of earlier "
     "batches"
 )
-_FINETUNED = (
-    f"Goes on from the row's own weights with frozen encoders, for {makings.FINETUNING_STEPS} steps"
-    " in which the encoders learn too, from pixels and with the image-text loss alone."
-)
 _BUDGET = "The first images of the training split with their captions, for as many steps as all."
 
 VARIANTS: tuple[Variant, ...] = (
@@ -232,26 +228,6 @@ VARIANTS: tuple[Variant, ...] = (
         settings=makings.fresh_text,
         note=_FRESH,
         system=_PRETRAINED,
-    ),
-    Variant(
-        "dual_stream_finetuned",
-        "linear dual-stream, encoders fine-tuned",
-        "encoders learn too",
-        "dual_stream",
-        build=systems["dual_stream"].build,
-        settings=makings.finetuned,
-        note=_FINETUNED,
-        system=(("start", "dual_stream"),),
-    ),
-    Variant(
-        "cookie_finetuned",
-        "COOKIE, encoders fine-tuned",
-        "COOKIE in place of the dual-stream",
-        "dual_stream_finetuned",
-        build=_COOKIE,
-        settings=makings.finetuned,
-        note=_FINETUNED,
-        system=(("start", "cookie"),),
     ),
     *(
         Variant(

@@ -17,7 +17,7 @@ from bench.environment import environment, hardware_slug
 from bench.records import Section
 from bench.systems import systems
 from cookie import devices
-from cookie.config import Config, Regime
+from cookie.config import AugmentConfig, Config
 from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, growers
@@ -111,10 +111,7 @@ class Workshop:
         return tokenizer_for(self.config.text, self.dataset.split("train").captions)
 
     def corpora(
-        self,
-        text_layers: int | None = None,
-        view: TextView | None = None,
-        regime: Regime | None = None,
+        self, text_layers: int | None = None, view: TextView | None = None
     ) -> dict[str, Corpus]:
         """Return the corpora for training and accuracy; cached features in the frozen regime.
 
@@ -122,30 +119,20 @@ class Workshop:
             text_layers: depth of cached caption states; None is the whole text encoder.
             view: second view of captions that has to be among the cached ones; None for the
                 preset's own.
-            regime: None for the preset's own.
         """
-        config = self._reading(view, regime)
-        key = text_layers, config.augment.text == "delete", config.regime
+        augment = replace(self.config.augment, text=view or self.config.augment.text)
+        key = text_layers, augment.text == "delete"
         if key not in self._corpora:
-            made = self._build(self.dataset, text_layers, config)
+            made = self._build(self.dataset, text_layers, augment)
             self._corpora[key] = made | {"test": self._limited(made["test"])}
         return self._corpora[key]
 
-    def read_by(self, system: str, module: nn.Module) -> dict[str, Corpus]:
-        """Return the corpora as ``system`` reads them, whose model is ``module``."""
-        layers = getattr(module, "text_layers", None)
-        return self.corpora(layers, _view(module), self.settings(system).regime)
-
-    def _reading(self, view: TextView | None = None, regime: Regime | None = None) -> Config:
-        augment = replace(self.config.augment, text=view or self.config.augment.text)
-        return replace(self.config, augment=augment, regime=regime or self.config.regime)
-
     def _build(
-        self, dataset: RetrievalDataset, text_layers: int | None, config: Config
+        self, dataset: RetrievalDataset, text_layers: int | None, augment: AugmentConfig
     ) -> dict[str, Corpus]:
         return build_corpora(
             dataset,
-            config,
+            replace(self.config, augment=augment),
             self.tokenizer,
             device=self.device,
             cache_dir=self.cache,
@@ -161,11 +148,12 @@ class Workshop:
         Raises:
             UserError: there are to be more, and this data set has no more.
         """
+        layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
         share = systems[system].train_share
         if share > 1:
-            layers, config = getattr(module, "text_layers", None), self._reading(_view(module))
-            return self._build(self._grown(share), layers, config)["train"]
-        corpus = self.read_by(system, module)["train"]
+            augment = replace(self.config.augment, text=view or self.config.augment.text)
+            return self._build(self._grown(share), layers, augment)["train"]
+        corpus = self.corpora(layers, view)["train"]
         return corpus if share == 1 else FirstImages(corpus, round(share * corpus.image_count))
 
     @cached_property
@@ -241,10 +229,6 @@ class Workshop:
         module = self.untrained(system, seed)
         load_weights(self.run_dir(system, seed), BEST, module)
         return module.to(self.device).eval().requires_grad_(requires_grad=False)
-
-
-def _view(module: nn.Module) -> TextView | None:
-    return getattr(module, "text_view", None)
 
 
 def encoded(

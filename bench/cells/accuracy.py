@@ -74,8 +74,8 @@ def _floor(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, An
 
 
 def _dual(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
-    module = workshop.trained(systems[system].parts[0], seed)
-    encoder, corpus = cast(DualEncoder, module), workshop.read_by(system, module)["test"]
+    encoder = cast(DualEncoder, workshop.trained(systems[system].parts[0], seed))
+    corpus = workshop.corpora()["test"]
     found = encoded(encoder, corpus, workshop.device, workshop.precision)
     return evaluate(found.images, found.captions, corpus.caption_image), False
 

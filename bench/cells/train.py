@@ -31,8 +31,9 @@ def run(
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Train ``system``, in one stage or two; go on from its checkpoint where there is one."""
     module = workshop.untrained(system, seed)
+    corpora = workshop.corpora(getattr(module, "text_layers", None))
     corpus = workshop.training_split(system, module)
-    validate = validation(systems[system].family, workshop.read_by(system, module)["val"], workshop)
+    validate = validation(systems[system].family, corpora["val"], workshop)
     before = pretrain(workshop, system, seed, validate)
     result = train(
         module,
@@ -47,19 +48,18 @@ def run(
     results = [result] if before is None else [before.result, result]
     common = {"training_pairs": len(corpus.captions), **parameters(module)}
     samples = samples_of(result.history) if before is None else {}  # a history is of one stage
-    return _values(results, workshop.settings(system).train.batch_size) | common, samples
+    return _values(results, workshop.config.train.batch_size) | common, samples
 
 
 def _values(results: list[TrainResult], size: int) -> dict[str, Any]:
     """Return what a record says of a training; the stages of several one by one as well."""
     last = results[-1]
     steps, seconds = sum(each.steps for each in results), sum(each.seconds for each in results)
-    pairs = sum(each.samples_per_second * each.seconds for each in results)
     return {
         "steps": steps,
         "seconds": seconds,
         "wait_seconds": sum(each.wait_seconds for each in results),
-        "samples_per_second": pairs / seconds,
+        "samples_per_second": steps * size / seconds,
         "best_step": steps - last.steps + last.best_step,
         "best_validation": last.best_score,
         "batch_size": size,

@@ -7,7 +7,6 @@ from its checkpoint ends, on the CPU, with the same bits as one that was left al
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -260,20 +259,6 @@ class _Run:
             content = dataclasses.asdict(result) | {"history": result.history.name}
             write_json(self.folder / RESULT, content | self.stage.facts())
         return result
-
-
-def read_result(folder: Path) -> TrainResult:
-    """Return what came of the finished run in ``folder``.
-
-    Raises:
-        UserError: it is not there, not finished, or damaged.
-    """
-    try:
-        content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        values = {each.name: content[each.name] for each in dataclasses.fields(TrainResult)}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"There is no finished training in '{folder}': train it first.") from None
-    return TrainResult(**values | {"history": folder / values["history"]})
 
 
 def _bar(steps: int, done: int, shown: bool) -> tqdm[Any]:

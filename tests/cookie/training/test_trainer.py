@@ -22,7 +22,7 @@ from cookie.training import checkpoint
 from cookie.training.checkpoint import load_weights
 from cookie.training.journal import read_history
 from cookie.training.order import pair_batches
-from cookie.training.trainer import TrainResult, read_result, train
+from cookie.training.trainer import TrainResult, train
 from tests.cookie.training.toy import ToyCorpus, ToySystem, config
 
 
@@ -222,15 +222,6 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path):
     assert corpus.calls == []
     assert same_weights(first, again)
     assert result == expected
-
-
-def test_what_came_of_a_finished_run_is_read_again(tmp_path: Path):
-    _, result = run(tmp_path)
-    assert read_result(tmp_path) == result
-    (tmp_path / "result.json").write_text("[]")
-    for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(UserError, match="no finished training"):
-            read_result(folder)
 
 
 def test_a_broken_last_checkpoint_costs_only_the_steps_since_the_one_before(
