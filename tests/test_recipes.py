@@ -31,8 +31,8 @@ def value(name: str, setting: str) -> str:
     return str(reduce(getattr, setting.split("."), preset(name)))
 
 
-def test_there_are_three_tables() -> None:
-    assert [len(rows) > 2 for rows in tables()] == [True] * 3
+def test_there_are_four_tables() -> None:
+    assert [len(rows) > 2 for rows in tables()] == [True] * 4
     assert all(len(row) == len(rows[0]) for rows in tables() for row in rows)
 
 
