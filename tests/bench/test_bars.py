@@ -42,3 +42,22 @@ def test_no_color_is_needed() -> None:
 
 def test_one_panel_a_section() -> None:
     assert len(bar_chart([BarPanel("a", BARS), BarPanel("b", BARS[:1])], "x").axes) == 2
+
+
+@pytest.mark.parametrize("value", [-300.0, 300.0])
+def test_a_bar_that_leaves_no_room_is_cut_and_bears_its_value(value: float) -> None:
+    far = Bar("far", value, value - 5, value + 5)
+    axis = axis_of(BarPanel("title", (*BARS, far)))
+    left, right = axis.get_xlim()
+    assert left <= -4
+    assert right >= 6
+    assert right - left < 20
+    assert [text.get_text().strip() for text in axis.texts] == [
+        "\u25c2 -300.0" if value < 0 else "300.0 \u25b8"
+    ]
+
+
+def test_bars_of_like_lengths_are_whole() -> None:
+    axis = axis_of(BarPanel("title", (*BARS, Bar("third", 12.0, 9.0, 15.0))))
+    assert axis.get_xlim()[1] > 15
+    assert not axis.texts
