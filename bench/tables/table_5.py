@@ -94,7 +94,8 @@ def _training(view: View, name: str) -> dict[str, Value]:
     if not values:
         missing = Missing("The record of its training is not in this section.")
         return dict.fromkeys(("above_encoders", "trainable"), missing)
-    above = values[0].get("parameters_above_encoders")
+    counted = [value.get("parameters_above_encoders") for value in values]
+    above = next((each for each in counted if each is not None), None)  # the same for every seed
     return {
         "above_encoders": Missing("Not counted when it was trained.") if above is None else above,
         "trainable": values[0]["trainable_parameters"],

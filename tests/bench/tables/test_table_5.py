@@ -21,7 +21,8 @@ def trained(system: str, above: int | None, seed: int = 0) -> Record:
 def section() -> View:
     good = {"dual_stream": 10, "cookie_image_text": 20, "cookie": 30, "unshared": 29}
     records = [uniform(name, count, seed=s) for name, count in good.items() for s in (0, 1)]
-    records += [trained("cookie", 500, s) for s in (0, 1)] + [trained("unshared", None)]
+    records += [trained("cookie", None), trained("cookie", 500, 1)]  # the first: not counted yet
+    records += [trained("unshared", None)]
     (only,) = views(records)
     return only
 
