@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cookie.config import Config, TrainConfig
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, LossOutput, Outside, TextBatch, TextView, TrainBatch
+from cookie.nn.batches import by_length
 from cookie.nn.losses import Temperature, hardest_triplet, info_nce, sum_triplet
 from cookie.nn.parameters import parameter_groups
 from cookie.nn.tower import image_tower, text_tower
@@ -73,7 +74,7 @@ class DualStream(nn.Module):
 
     def embed(self, batch: TrainBatch) -> tuple[Tensor, ...]:
         """Return (B, D) for the images and (B, D) for the captions."""
-        return self.encode_images(batch.images), self.encode_texts(batch.texts)
+        return self.encode_images(batch.images), by_length(self.encode_texts, batch.texts)
 
     def contrast(
         self, embeddings: tuple[Tensor, ...], outside: Outside | None = None

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from cookie.config import Config, LossConfig, TrainConfig
 from cookie.interfaces import ImageBatch, LossOutput, Outside, TextBatch, TextView, TrainBatch
-from cookie.nn.batches import join_images, join_texts
+from cookie.nn.batches import by_length, join_images, join_texts
 from cookie.nn.losses import Temperature, info_nce, nt_xent
 from cookie.nn.parameters import parameter_groups
 from cookie.nn.shared_transformer import SharedTransformer
@@ -80,7 +80,7 @@ class Cookie(nn.Module):
         second_images = batch.images_second if self.image_views == 2 else None
         second_texts = batch.texts_second if self.text_view is not None else None
         images = self.encode_images(join_images(batch.images, second_images))  # (B or 2B, D)
-        texts = self.encode_texts(join_texts(batch.texts, second_texts))  # (B or 2B, D)
+        texts = by_length(self.encode_texts, join_texts(batch.texts, second_texts))  # (B or 2B, D)
         return (*torch.split(images, len(batch)), *torch.split(texts, len(batch)))
 
     def contrast(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cookie.interfaces import ImageBatch, TextBatch, TrainBatch
-from cookie.nn.batches import batch_rows, join_images, join_texts, split_batch
+from cookie.nn.batches import LENGTHS, batch_rows, by_length, join_images, join_texts, split_batch
 
 
 def captions(lengths: list[int], width: int | None = None) -> TextBatch:
@@ -31,6 +31,40 @@ def test_without_a_second_view_the_first_is_handed_on():
     images, texts = ImageBatch(pixels=torch.rand(2, 3, 4, 4)), captions([2, 3])
     assert join_images(images, None) is images
     assert join_texts(texts, None) is texts
+
+
+class Summed:
+    """Encodes a caption as the sum of its real tokens' ids, and notes how large its batches are."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, texts: TextBatch) -> torch.Tensor:
+        """Return (B, C)."""
+        self.shapes.append(tuple(texts.ids.shape))
+        assert texts.tokens is not None
+        return (texts.tokens * texts.mask[..., None]).sum(dim=1) + texts.ids.sum(dim=1)[:, None]
+
+
+@pytest.mark.parametrize("count", [LENGTHS**2 - 1, LENGTHS**2, 101])
+def test_captions_of_like_lengths_are_encoded_together_and_come_back_in_order(count: int):
+    lengths = torch.randint(2, 30, (count,), generator=torch.Generator().manual_seed(5)).tolist()
+    texts = captions(lengths, width=3)
+    assert texts.tokens is not None
+    texts.tokens.requires_grad_()
+    whole, parts = Summed(), Summed()
+    torch.testing.assert_close(by_length(parts, texts), whole(texts))
+    few = count < LENGTHS**2
+    assert len(parts.shapes) == (1 if few else LENGTHS)
+    assert sum(rows for rows, _ in parts.shapes) == count
+    padded = sum(rows * length for rows, length in parts.shapes)
+    assert (padded == count * max(lengths)) == few
+    weights = torch.rand(count, 3)
+    gradients = [
+        torch.autograd.grad((result * weights).sum(), texts.tokens)[0]
+        for result in (by_length(parts, texts), whole(texts))
+    ]
+    assert torch.equal(*gradients)
 
 
 @pytest.mark.parametrize(("left", "right"), [([3, 5], [2, 4]), ([2, 2], [6, 1]), ([3], [3])])
