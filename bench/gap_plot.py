@@ -83,10 +83,11 @@ def _draw_panel(axis: Axes, panel: GapPanel) -> None:
 def _moved(panel: GapPanel, curve: GapCurve, number: int) -> list[float]:
     """Return the places of a curve, a little beside those of the curves before it."""
     every = [place for other in panel.curves for place in other.places]
-    step = APART * number
+    least, most, step = min(every), max(every), APART * number
     if panel.logarithmic:
-        return [place * (max(every) / min(every)) ** step for place in curve.places]
-    return [place + (max(every) - min(every)) * step for place in curve.places]
+        ratio = most / least if most > least else 2.0
+        return [place * ratio**step for place in curve.places]
+    return [place + ((most - least) or 1) * step for place in curve.places]
 
 
 def _draw(axis: Axes, curve: GapCurve, places: list[float], color: str, dash: object) -> None:

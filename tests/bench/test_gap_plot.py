@@ -47,6 +47,16 @@ def test_curves_at_the_same_place_do_not_hide_each_other() -> None:
     assert [text.get_text() for text in axis.get_xticklabels()] == ["10", "100", "1,000"]
 
 
+@pytest.mark.parametrize("logarithmic", [True, False])
+def test_at_a_single_place_they_stand_side_by_side(logarithmic: bool) -> None:
+    curves = tuple(GapCurve(n, n, (5,), (1.0,), ((0.0, 2.0),), (True,)) for n in "os^")
+    (axis,) = gap_figure([[GapPanel("t", "x", curves, logarithmic)]], "y").axes
+    starts = [float(item[0].get_xdata()[0]) for item in axis.containers]  # type: ignore[index]
+    assert len(set(starts)) == 3
+    left, right = axis.get_xlim()
+    assert (starts[1] - starts[0]) / (right - left) > 0.2
+
+
 def test_a_panel_without_curves_and_a_single_place_are_drawn() -> None:
     one = GapCurve("a", "o", (5,), (1.0,), ((0.0, 2.0),), (True,))
     figure = gap_figure(
