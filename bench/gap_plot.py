@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 APART = 0.012
 """Of the axis's width, between curves at the same place, so that bars do not hide each other."""
+ALONE = 0.1
+"""Share of a place that the axis goes beyond it, where it is the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,13 @@ def _draw_panel(axis: Axes, panel: GapPanel) -> None:
     places = sorted({place for curve in panel.curves for place in curve.places})
     axis.set(xlabel=panel.x_label, title=panel.title)
     axis.title.set_fontsize(9)
-    if panel.logarithmic:
+    if panel.logarithmic and len(places) > 1:
         axis.set_xscale("log")
     axis.set_xticks(places, [f"{place:,}" for place in places])
     axis.minorticks_off()
     axis.margins(x=0.1, y=0.1)
+    if len(places) == 1:
+        axis.set_xlim(places[0] * (1 - ALONE), places[0] * (1 + ALONE))
     axis.grid(visible=True, which="major", color="#DDDDDD")
     axis.set_axisbelow(True)
 
@@ -84,10 +88,9 @@ def _moved(panel: GapPanel, curve: GapCurve, number: int) -> list[float]:
     """Return the places of a curve, a little beside those of the curves before it."""
     every = [place for other in panel.curves for place in other.places]
     least, most, step = min(every), max(every), APART * number
-    if panel.logarithmic:
-        ratio = most / least if most > least else 2.0
-        return [place * ratio**step for place in curve.places]
-    return [place + ((most - least) or 1) * step for place in curve.places]
+    if panel.logarithmic and most > least:
+        return [place * (most / least) ** step for place in curve.places]
+    return [place + ((most - least) or 4 * ALONE * most) * step for place in curve.places]
 
 
 def _draw(axis: Axes, curve: GapCurve, places: list[float], color: str, dash: object) -> None:

