@@ -54,6 +54,15 @@ def test_one_seed_decides_nothing() -> None:
     assert "if trainings did not vary" in text
 
 
+def test_one_seed_tells_no_change_however_clear() -> None:
+    records = [uniform("cookie_tenth", 20), uniform("unshared_equal_tenth", 20)]
+    records += [uniform("cookie", 30), uniform("unshared_equal", 10)]
+    text = said(*records)["Sharing by training pairs"]
+    assert "from 8 pairs to 80 pairs the gap changes by +300.0 (" in text
+    assert "from one seed no change is told" in text
+    assert "no change that can be told" not in text
+
+
 def test_growing_gaps_grow() -> None:
     text = said(*both("tenth", 20, 20), *both("", 30, 10))["Sharing by training pairs"]
     assert "it pays at 80 pairs (+300.0, " in text
