@@ -83,10 +83,12 @@ def protocol(
 
 
 def _variant(workshop: Workshop, cell: Cell) -> dict[str, Any]:
-    """Return what a variant changes: its record stands beside those of the preset itself."""
-    if cell.system not in systems or not systems[cell.system].variant:
+    """Return what a system changes: its record stands beside those of the preset itself."""
+    if cell.system not in systems:
         return {}
     changed = changes(workshop.config, workshop.settings(cell.system))
+    if not systems[cell.system].variant:
+        return {"changed": changed} if changed else {}
     share = {"train_share": systems[cell.system].train_share}
     return {"changed": changed, **share, **pretraining_facts(workshop, cell.system)}
 

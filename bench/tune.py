@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from bench.one_setting import changed, number
 from bench.searches import Search, Tried, best_of, read_searches, render_searches
-from cookie.errors import UserError, run_main
+from cookie.errors import run_main
 
 if TYPE_CHECKING:
     from bench.workshop import Workshop
-    from cookie.config import Config
 
 SYSTEMS = ("dual_stream", "cookie", "single_stream")
 
@@ -76,7 +76,7 @@ def tune(options: TuneOptions) -> Search:
     plan = [(systems[each].name, value) for each in options.systems for value in options.values]
     for system, value in plan:
         config = changed(usual.config, options.setting, value)
-        workshop = Workshop(replace(setup, config=config))
+        workshop = Workshop(replace(setup, config=config, change=(options.setting, value)))
         if not _is_known(search, workshop, system, value):
             print(f"{system}: {options.setting} = {value:g}", file=sys.stderr, flush=True)
             made = _try(workshop, system, value, options.seed)
@@ -84,30 +84,6 @@ def tune(options: TuneOptions) -> Search:
             search.write(options.results_dir)
     render_searches(options.results_dir)
     return search
-
-
-def changed(config: Config, setting: str, value: float) -> Config:
-    """Return ``config`` with another value of ``setting``, as ``part.field``.
-
-    Raises:
-        UserError: there is no such setting, or it is no number.
-    """
-    kind, (part, _, name) = type(number(config, setting)), setting.partition(".")
-    parts: dict[str, Any] = {part: replace(getattr(config, part), **{name: kind(value)})}
-    return replace(config, **parts)
-
-
-def number(config: Config, setting: str) -> float:
-    """Return the value of ``setting``, as ``part.field``.
-
-    Raises:
-        UserError: there is no such setting, or it is no number.
-    """
-    part, _, name = setting.partition(".")
-    value = getattr(getattr(config, part, None), name, None)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{setting} is no number in the configuration, as train.learning_rate is.")
-    return value
 
 
 def _begun(workshop: Workshop, options: TuneOptions) -> Search:

@@ -14,6 +14,7 @@ from torch import nn
 
 from bench.effort import effort_of
 from bench.environment import environment, hardware_slug
+from bench.one_setting import changed
 from bench.records import Section
 from bench.systems import systems
 from cookie import devices
@@ -52,6 +53,8 @@ class Setup:
         data_root: where data sets lie, None for the default.
         limit: test images that are used, None for all.
         config: settings, None for the preset's; a fresh process is given its parent's.
+        change: name and value of a setting that every system is to have, its own ones included;
+            None for none.
     """
 
     dataset: str
@@ -60,6 +63,7 @@ class Setup:
     data_root: Path | None = None
     limit: int | None = None
     config: Config | None = None
+    change: tuple[str, float] | None = None
 
 
 def resolve_device(name: str) -> str:
@@ -173,7 +177,8 @@ class Workshop:
 
     def settings(self, system: str) -> Config:
         """Return the settings that ``system`` is built and trained with."""
-        return systems[system].settings(self.config) if system in systems else self.config
+        config = systems[system].settings(self.config) if system in systems else self.config
+        return config if self.setup.change is None else changed(config, *self.setup.change)
 
     @cached_property
     def test_pixels(self) -> Corpus:

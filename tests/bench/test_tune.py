@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.cells import train
+from bench.one_setting import changed
 from bench.searches import read_searches
-from bench.tune import TuneOptions, changed, tune
-from bench.workshop import Workshop
+from bench.systems import PAIR_RATES
+from bench.tune import TuneOptions, tune
+from bench.workshop import Setup, Workshop
 from cookie.errors import UserError
 from cookie.presets import preset
 
@@ -109,3 +112,11 @@ def test_a_real_training_is_kept_with_its_settings(
     assert one.digest == config.digest()
     assert 0 < one.best_step <= config.train.steps
     assert one.score > 0
+
+
+def test_a_system_with_a_rate_of_its_own_is_given_the_value_that_is_tried() -> None:
+    setup = Setup("scenes", "tiny", "cpu")
+    assert Workshop(setup).settings("single_stream").train.learning_rate == PAIR_RATES["tiny"]
+    tried = Workshop(replace(setup, change=("train.learning_rate", 7e-4)))
+    for name in ("single_stream", "single_stream_longer", "cookie"):
+        assert tried.settings(name).train.learning_rate == 7e-4
