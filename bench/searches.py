@@ -25,7 +25,8 @@ INTRODUCTION = (
     "A comparison is only as fair as the search behind its settings, so every system gets the same "
     "values, steps and seed. A figure is the best validation score of one training, no test image "
     "is looked at; `*` marks the best of a row and **bold** is what the preset uses. Pair scorers "
-    "validate on fewer captions than dual encoders do, so compare within a row alone.",
+    "validate on fewer queries than dual encoders do, though on more than their weights are chosen "
+    "by, so compare within a row alone.",
     "Made by `python -m bench.tune` and rendered from the files in `*/searches/` by `python -m "
     "bench.report`; do not edit.",
 )
@@ -40,6 +41,7 @@ class Tried:
         score: the best one on the validation split. best_step: where it was reached.
         seconds: of the training, validation included.
         digest: of the settings that it was trained with. commit: that it was run from.
+        queries: of either kind that gave the score at most, of a pair scorer; 0 for all there are.
     """
 
     system: str
@@ -50,6 +52,7 @@ class Tried:
     seconds: float
     digest: str
     commit: dict[str, Any]
+    queries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,6 @@ Builder = Callable[["Config", int], "nn.Module"]
 Settings = Callable[["Config"], "Config"]
 UNIMODAL: tuple[Kind, ...] = ("images", "texts")
 """Cells that only exist for two encoders: what one of them finds without the other."""
-PAIR_RATES = {"tiny": 2e-3}
-"""Learning rate of the single-stream by preset: by far the best for it on validation, where the
-preset's was nearly the best for the dual encoders (results/searches.md)."""
 SHORTLIST = 16
 """Candidates that the two-stage system re-ranks, as in the published re-ranker LoopITR."""
 
@@ -44,16 +41,9 @@ def all_hinges(config: Config) -> Config:
     return replace(config, loss=replace(config.loss, triplet_negatives="all"))
 
 
-def pair_rate(config: Config) -> Config:
-    """Return settings with the single-stream's own learning rate where it has one."""
-    rate = PAIR_RATES.get(config.preset, config.train.learning_rate)
-    return replace(config, train=replace(config.train, learning_rate=rate))
-
-
 def twice_as_long(config: Config) -> Config:
-    """Return the single-stream's settings at twice the steps, so another rate at each step."""
-    own = pair_rate(config)
-    return replace(own, train=replace(own.train, steps=2 * own.train.steps))
+    """Return settings of twice the steps, so of another learning rate at each."""
+    return replace(config, train=replace(config.train, steps=2 * config.train.steps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +220,6 @@ register(
         marker="s",
         build=_single_stream,
         parts=("single_stream",),
-        settings=pair_rate,
         note="A pair's score is the logit of the joint layers plus a multiple (chosen on "
         "validation) of the logit of the contrastive loss on their inputs, which also finds the "
         "hard negatives of training.",

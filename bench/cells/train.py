@@ -101,6 +101,21 @@ def validation(family: str, corpus: Corpus, workshop: Workshop) -> Validate:
     return lambda module: _sampled_rsum(cast(PairScorer, module), corpus, sample, precision)
 
 
+def judged(workshop: Workshop, system: str, seed: int, queries: int) -> float:
+    """Return the validation RSUM of a trained pair scorer, by more queries than while it learned.
+
+    Args:
+        workshop: knows where the system was trained.
+        system: its name.
+        seed: of its training.
+        queries: captions, and as many images, as far as there are so many.
+    """
+    module = workshop.trained(system, seed)
+    corpus = workshop.corpora(getattr(module, "text_layers", None))["val"]
+    sample = validation_sample(corpus, queries)
+    return _sampled_rsum(cast(PairScorer, module), corpus, sample, workshop.precision)
+
+
 def validation_sample(corpus: Corpus, queries: int) -> tuple[IndexArray, IndexArray]:
     """Return image and caption queries, always the same ones for a corpus.
 

@@ -12,7 +12,6 @@ import pytest
 from bench.cells import train
 from bench.one_setting import changed
 from bench.searches import read_searches
-from bench.systems import PAIR_RATES
 from bench.tune import TuneOptions, tune
 from bench.workshop import Setup, Workshop
 from cookie.errors import UserError
@@ -114,9 +113,27 @@ def test_a_real_training_is_kept_with_its_settings(
     assert one.score > 0
 
 
-def test_a_system_with_a_rate_of_its_own_is_given_the_value_that_is_tried() -> None:
+def test_a_system_with_settings_of_its_own_is_given_the_value_that_is_tried() -> None:
     setup = Setup("scenes", "tiny", "cpu")
-    assert Workshop(setup).settings("single_stream").train.learning_rate == PAIR_RATES["tiny"]
-    tried = Workshop(replace(setup, change=("train.learning_rate", 7e-4)))
+    assert Workshop(setup).settings("single_stream_longer").train.steps == 640
+    tried = Workshop(replace(setup, change=("train.steps", 7)))
     for name in ("single_stream", "single_stream_longer", "cookie"):
-        assert tried.settings(name).train.learning_rate == 7e-4
+        assert tried.settings(name).train.steps == 7
+
+
+def test_a_pair_scorer_is_judged_by_more_queries_than_choose_its_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COOKIE_HOME", str(tmp_path / "home"))
+    asked: list[tuple[int, int]] = []
+    score = train._sampled_rsum
+
+    def noted(scorer: Any, corpus: Any, sample: Any, precision: Any) -> float:  # noqa: ANN401
+        asked.append((len(sample[0]), len(sample[1])))
+        return score(scorer, corpus, sample, precision)
+
+    monkeypatch.setattr(train, "_sampled_rsum", noted)
+    (one,) = tune(options(tmp_path, 1e-3, systems=("single_stream",))).tried
+    assert asked == [(8, 8), (8, 8), (24, 120)]
+    assert one.queries > 120
+    assert 0 < one.score <= 600
