@@ -78,14 +78,6 @@ def test_another_seed_begins_anew(trainings: Trainings, tmp_path: Path) -> None:
     assert len(found.tried) == 2
 
 
-def test_one_value_is_changed_and_keeps_its_type() -> None:
-    config = preset("smoke")
-    assert changed(config, "train.learning_rate", 0.5).train.learning_rate == 0.5
-    steps = changed(config, "train.steps", 7.0)
-    assert (steps.train.steps, type(steps.train.steps)) == (7, int)
-    assert config == preset("smoke")
-
-
 @pytest.mark.parametrize(
     "setting", ["train", "train.nothing", "nothing.steps", "train.precision", ""]
 )

@@ -121,6 +121,8 @@ def test_a_record_of_a_variant_says_what_it_changes(workshop: Workshop, tmp_path
     assert protocol["changed"] == {"head.layers": 2}
     assert runner.protocol(Cell("train", "unshared_half", 0), [])["train_share"] == 0.5
     assert "changed" not in runner.protocol(Cell("train", "cookie", 0), [])
+    triplet = runner.protocol(Cell("train", "dual_stream_triplet", 0), [])
+    assert triplet["changed"] == {"loss.triplet_negatives": "all"}
 
 
 def test_a_share_of_the_pairs_is_the_first_images(workshop: Workshop) -> None:
