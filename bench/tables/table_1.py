@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bench.sections import View
 
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
-LONGER = ("single_stream_longer",)
+LONGER = ("cookie_longer", "single_stream_longer")
 """Rows with a larger budget, asked for with ``--variants``; the last ones."""
 NEAR = 2.0
 """Times the RSUM of chance: below, a system has as good as not learned."""
