@@ -26,8 +26,8 @@ SHORTLIST = 16
 """Candidates that the two-stage system re-ranks, as in the published re-ranker LoopITR."""
 
 LONGER = (
-    "Twice the training of the other rows: it shows what the common budget withholds from {}, and no "
-    "claim is judged by it."
+    "Twice the training of the other rows: it shows what the common budget withholds from {}, and "
+    "no claim is judged by it."
 )
 COMPILED = (
     "The same weights as {} and so the same accuracy; forward passes are compiled (torch.compile),"

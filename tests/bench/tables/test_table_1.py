@@ -90,22 +90,25 @@ def test_cells_need_no_speed() -> None:
     assert Cell("train", "ridge_floor", 0) not in cells
 
 
-def test_a_row_of_a_larger_budget_comes_last_and_is_marked() -> None:
+@pytest.mark.parametrize("name", ["single_stream", "cookie"])
+def test_a_row_of_a_larger_budget_comes_last_and_is_marked(name: str) -> None:
     systems_of = {cell.system for cell in tables["1"].cells((0,), True)}
     assert systems_of - {cell.system for cell in tables["1"].cells((0,), False)} == {
-        "single_stream_longer"
+        "cookie_longer",
+        "single_stream_longer",
     }
-    (view,) = views([uniform("single_stream_longer", 30), uniform("single_stream", 20)])
+    (view,) = views([uniform(f"{name}_longer", 30), uniform(name, 20)])
     same, longer = tables["1"].block(view).rows
-    assert same["system"] == "single-stream"
+    assert same["system"] == systems[name].label
     assert isinstance(longer["system"], Marked)
     assert "no claim is judged by it" in longer["system"].remark
     assert longer["rsum"] > same["rsum"]
 
 
-def test_only_the_steps_of_a_larger_budget_differ() -> None:
+@pytest.mark.parametrize("name", ["single_stream_longer", "cookie_longer"])
+def test_only_the_steps_of_a_larger_budget_differ(name: str) -> None:
     config = preset("tiny")
-    changed = changes(config, systems["single_stream_longer"].settings(config))
+    changed = changes(config, systems[name].settings(config))
     assert changed == {"train.steps": 2 * config.train.steps}
 
 
