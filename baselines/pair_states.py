@@ -82,9 +82,7 @@ def one_image(images: ImageBatch, row: int) -> ImageBatch:
 
 def one_text(texts: TextBatch, row: int) -> TextBatch:
     """Return caption ``row`` as a batch of its own, without padding."""
-    length = int(texts.mask[row].sum())
-    tokens = None if texts.tokens is None else texts.tokens[row : row + 1, :length]
-    return TextBatch(texts.ids[row : row + 1, :length], texts.mask[row : row + 1, :length], tokens)
+    return texts.at(slice(row, row + 1), int(texts.mask[row].sum()))
 
 
 def _prepare_images(

@@ -196,7 +196,7 @@ class SingleStream(nn.Module):
         labels = texts.ids[:rows].gather(1, positions).masked_fill(asked == 0, IGNORED)
         states = self.attend(
             ImageState(images.tokens[:rows]),
-            self.prepare_texts(_head(masked, rows)),
+            self.prepare_texts(masked.at(slice(rows))),
             lambda h: h.gather(1, positions[..., None].expand(-1, -1, h.shape[-1])),
         )
         assert self.words is not None
@@ -258,8 +258,3 @@ def _check_layers(config: Config) -> None:
 
 def _temperature(config: Config) -> Temperature:
     return Temperature(config.loss.temperature, config.loss.min_temperature)
-
-
-def _head(texts: TextBatch, rows: int) -> TextBatch:
-    tokens = None if texts.tokens is None else texts.tokens[:rows]
-    return TextBatch(texts.ids[:rows], texts.mask[:rows], tokens)

@@ -92,6 +92,11 @@ class TextBatch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def at(self, rows: Tensor | slice, length: int | None = None) -> TextBatch:
+        """Return the captions at ``rows``, cut to ``length`` tokens; None leaves their padding."""
+        tokens = None if self.tokens is None else self.tokens[rows, :length]
+        return TextBatch(self.ids[rows, :length], self.mask[rows, :length], tokens)
+
     def to(self, device: torch.device | str) -> TextBatch:
         """Return the batch on ``device``."""
         tokens = None if self.tokens is None else self.tokens.to(device, non_blocking=True)

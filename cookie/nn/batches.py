@@ -58,8 +58,8 @@ def by_length(encode: Callable[[TextBatch], Tensor], texts: TextBatch) -> Tensor
         return encode(texts)
     lengths = texts.mask.sum(dim=1)  # (B,)
     order = lengths.argsort(stable=True)
-    rows = [encode(_cut(texts, part, int(lengths[part].max()))) for part in order.chunk(LENGTHS)]
-    return torch.cat(rows)[order.argsort()]
+    parts = [texts.at(rows, int(lengths[rows].max())) for rows in order.chunk(LENGTHS)]
+    return torch.cat([encode(part) for part in parts])[order.argsort()]
 
 
 def split_batch(batch: TrainBatch, rows: int) -> list[TrainBatch]:
@@ -76,21 +76,11 @@ def batch_rows(batch: TrainBatch, rows: slice) -> TrainBatch:
     images, texts = batch.images_second, batch.texts_second
     return TrainBatch(
         batch.images.like(batch.images.data[rows]),
-        _text_rows(batch.texts, rows),
+        batch.texts.at(rows),
         None if images is None else images.like(images.data[rows]),
-        None if texts is None else _text_rows(texts, rows),
+        None if texts is None else texts.at(rows),
         None if batch.image_ids is None else batch.image_ids[rows],
     )
-
-
-def _text_rows(texts: TextBatch, rows: slice) -> TextBatch:
-    tokens = None if texts.tokens is None else texts.tokens[rows]
-    return TextBatch(texts.ids[rows], texts.mask[rows], tokens)
-
-
-def _cut(texts: TextBatch, rows: Tensor, length: int) -> TextBatch:
-    tokens = None if texts.tokens is None else texts.tokens[rows, :length]
-    return TextBatch(texts.ids[rows, :length], texts.mask[rows, :length], tokens)
 
 
 def _stack(first: Tensor, second: Tensor, length: int) -> Tensor:
