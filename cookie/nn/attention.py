@@ -36,7 +36,8 @@ class SelfAttention(nn.Module):
         """
         query, key, value = (self._split(x) for x in self._project(hidden, queries))  # (B, H, L, h)
         keys_only = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, L)
-        attend = _attend_by_products if _products_pay(query) else F.scaled_dot_product_attention
+        by_products = self.training and _products_pay(query)
+        attend = _attend_by_products if by_products else F.scaled_dot_product_attention
         dropout = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, keys_only, dropout)  # (B, H, K, h)
         merged: Tensor = self.output(mixed.transpose(1, 2).flatten(2))  # (B, K, C)
@@ -55,14 +56,14 @@ class SelfAttention(nn.Module):
 
 
 def _products_pay(query: Tensor) -> bool:
-    """Whether two matrix products are faster than the fused kernel.
+    """Whether two matrix products train faster than the fused kernel.
 
     On a CPU the fused kernel's backward pass gains nothing from hardware that multiplies bfloat16:
     with 30 to 64 tokens both passes together took four to six times as long. A layer's forward
-    pass alone takes about the same time either way, so evaluation keeps the fused kernel.
+    pass alone takes about the same time either way, so evaluation keeps the fused kernel. Training
+    without gradients does not: gradient caching embeds twice and needs the same numbers.
     """
-    on_cpu = query.device.type == "cpu" and query.dtype == torch.bfloat16
-    return on_cpu and torch.is_grad_enabled()
+    return query.device.type == "cpu" and query.dtype == torch.bfloat16
 
 
 def _attend_by_products(

@@ -84,7 +84,7 @@ def test_dropout_is_for_training():
 
 
 def test_bfloat16_trains_as_float32_does():
-    attention, (hidden, mask) = build(width=32, heads=4), example(width=32)
+    attention, (hidden, mask) = build(width=32, heads=4).train(), example(width=32)
     expected, gradient = outcome(attention, hidden, mask, low=False)
     found, found_gradient = outcome(attention, hidden, mask, low=True)
     for low, whole in ((found, expected), (found_gradient, gradient)):
@@ -93,7 +93,7 @@ def test_bfloat16_trains_as_float32_does():
 
 @pytest.mark.parametrize("wanted", [slice(0, 1), slice(1, 4)])
 def test_queries_give_those_rows_alone_in_bfloat16(wanted: slice):
-    attention, (hidden, mask) = build(), example()
+    attention, (hidden, mask) = build().train(), example()
     with torch.autocast("cpu", torch.bfloat16):
         found = attention(hidden, mask, queries=hidden[:, wanted])
         assert torch.equal(found, attention(hidden, mask)[:, wanted])
@@ -118,13 +118,24 @@ def test_on_a_cpu_bfloat16_is_trained_without_the_fused_kernel(monkeypatch: pyte
         return fused(*tensors)  # type: ignore[arg-type]
 
     monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", counted)
-    attention, (hidden, mask) = build(), example()
+    attention, (hidden, mask) = build().train(), example()
     with torch.autocast("cpu", torch.bfloat16):
         attention(hidden, mask)
         assert not calls
+        attention.eval()
         with torch.no_grad():
             attention(hidden, mask)
     assert len(calls) == 1
+
+
+def test_without_gradients_training_gives_the_same_bits():
+    attention, (hidden, mask) = build(dropout=0.5).train(), example()
+    found = []
+    for gradients in (False, True):
+        torch.manual_seed(7)
+        with torch.set_grad_enabled(gradients), torch.autocast("cpu", torch.bfloat16):
+            found.append(attention(hidden, mask))
+    assert torch.equal(*found)
 
 
 def outcome(
