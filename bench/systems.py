@@ -130,15 +130,33 @@ def _register_compiled(name: str, marker: str, *, called: str) -> None:
     """Register the compiled row of a system; ``called`` is what a sentence calls the system."""
     plain = systems[name]
     register(
-        System(
+        replace(
+            plain,
             name=compiled_name(name),
             label=f"{plain.label}, compiled",
-            family=plain.family,
             marker=marker,
-            parts=plain.parts,
+            build=None,
             kinds=("efficiency", "latency", "load"),
             compiled=True,
             note=COMPILED.format(called),
+        )
+    )
+
+
+def _register_longer(name: str, marker: str, *, called: str) -> None:
+    """Register a system's row of twice the steps; ``called`` as for the compiled row."""
+    plain, longer = systems[name], f"{name}_longer"
+    register(
+        replace(
+            plain,
+            name=longer,
+            label=f"{plain.label}, twice the steps",
+            marker=marker,
+            parts=(longer,),
+            kinds=("train", "accuracy"),
+            settings=twice_as_long,
+            variant=True,
+            note=LONGER.format(called),
         )
     )
 
@@ -215,20 +233,7 @@ register(
         kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency", "load"),
     )
 )
-register(
-    System(
-        name="cookie_longer",
-        label="COOKIE, twice the steps",
-        family="dual",
-        marker="h",
-        build=_cookie,
-        parts=("cookie_longer",),
-        kinds=("train", "accuracy"),
-        note=LONGER.format("COOKIE"),
-        settings=twice_as_long,
-        variant=True,
-    )
-)
+_register_longer("cookie", "h", called="COOKIE")
 _register_compiled("cookie", ">", called="COOKIE")
 register(
     System(
@@ -243,20 +248,7 @@ register(
         "hard negatives of training.",
     )
 )
-register(
-    System(
-        name="single_stream_longer",
-        label="single-stream, twice the steps",
-        family="pair",
-        marker="H",
-        build=_single_stream,
-        parts=("single_stream_longer",),
-        kinds=("train", "accuracy"),
-        note=LONGER.format("the single-stream"),
-        settings=twice_as_long,
-        variant=True,
-    )
-)
+_register_longer("single_stream", "H", called="the single-stream")
 _register_compiled("single_stream", "<", called="the single-stream")
 register(
     System(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from bench.one_setting import changed, number
+from bench.one_setting import number
 from bench.searches import Search, Tried, best_of, read_searches, render_searches
 from cookie.errors import run_main
 
@@ -78,8 +78,7 @@ def tune(options: TuneOptions) -> Search:
     search = _begun(usual, options)
     plan = [(systems[each].name, value) for each in options.systems for value in options.values]
     for system, value in plan:
-        config = changed(usual.config, options.setting, value)
-        workshop = Workshop(replace(setup, config=config, change=(options.setting, value)))
+        workshop = Workshop(replace(setup, change=(options.setting, value)))
         if not _is_known(search, workshop, system, value):
             print(f"{system}: {options.setting} = {value:g}", file=sys.stderr, flush=True)
             made = _try(workshop, system, value, options.seed)

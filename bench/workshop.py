@@ -53,7 +53,7 @@ class Setup:
         data_root: where data sets lie, None for the default.
         limit: test images that are used, None for all.
         config: settings, None for the preset's; a fresh process is given its parent's.
-        change: name and value of a setting that every system is to have, its own ones included;
+        change: name and value of a setting that the preset and every system's own settings get;
             None for none.
     """
 
@@ -86,7 +86,8 @@ class Workshop:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.device = torch.device(setup.device)
-        self.config = setup.config or resolve_config(setup.preset, setup.device)
+        config = setup.config or resolve_config(setup.preset, setup.device)
+        self.config = self._changed(config)
         self.effort = effort_of(setup.preset)
         self.precision: Precision = self.config.train.precision
         self.cache = home() / "cache"
@@ -177,7 +178,10 @@ class Workshop:
 
     def settings(self, system: str) -> Config:
         """Return the settings that ``system`` is built and trained with."""
-        config = systems[system].settings(self.config) if system in systems else self.config
+        own = systems[system].settings(self.config) if system in systems else self.config
+        return self._changed(own)
+
+    def _changed(self, config: Config) -> Config:
         return config if self.setup.change is None else changed(config, *self.setup.change)
 
     @cached_property

@@ -86,34 +86,29 @@ def parameters(module: nn.Module) -> dict[str, int | None]:
     }
 
 
-def validation(family: str, corpus: Corpus, workshop: Workshop) -> Validate:
+def validation(
+    family: str, corpus: Corpus, workshop: Workshop, queries: int | None = None
+) -> Validate:
     """Return the score that chooses the best weights: RSUM on the validation split.
 
     A dual encoder answers every query. A pair scorer answers a fixed random sample of captions
-    and one of as many images, each against the full gallery.
+    and one of as many images, each against the full gallery: ``queries`` of either, as far as
+    there are so many; None for as many as the preset says.
     """
     device, precision = workshop.device, workshop.precision
     if family == "dual":
         return lambda module: _rsum(
             encoded(cast(DualEncoder, module), corpus, device, precision), corpus
         )
-    sample = validation_sample(corpus, workshop.config.train.validation_queries)
+    sample = validation_sample(corpus, queries or workshop.config.train.validation_queries)
     return lambda module: _sampled_rsum(cast(PairScorer, module), corpus, sample, precision)
 
 
 def judged(workshop: Workshop, system: str, seed: int, queries: int) -> float:
-    """Return the validation RSUM of a trained pair scorer, by more queries than while it learned.
-
-    Args:
-        workshop: knows where the system was trained.
-        system: its name.
-        seed: of its training.
-        queries: captions, and as many images, as far as there are so many.
-    """
+    """Return the validation RSUM of a trained system; see :func:`validation`."""
     module = workshop.trained(system, seed)
     corpus = workshop.corpora(getattr(module, "text_layers", None))["val"]
-    sample = validation_sample(corpus, queries)
-    return _sampled_rsum(cast(PairScorer, module), corpus, sample, workshop.precision)
+    return validation(systems[system].family, corpus, workshop, queries)(module)
 
 
 def validation_sample(corpus: Corpus, queries: int) -> tuple[IndexArray, IndexArray]:
