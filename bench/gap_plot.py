@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -53,23 +53,42 @@ def gap_figure(rows: Sequence[Sequence[GapPanel]], y_label: str) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.5, 4.6 * len(rows)), layout="constrained")
+    wide = max(map(len, rows))
+    figure = Figure(figsize=(5.2 * wide, 4.6 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, sharey="row")
+    axes = figure.subplots(len(rows), wide, squeeze=False, sharey="row")
     for line, row in zip(axes, rows, strict=True):
+        styles = _styles(row)
         for axis, panel in zip(line, row, strict=True):
-            _draw_panel(axis, panel)
+            _draw_panel(axis, panel, styles)
         line[0].set_ylabel(y_label)
-        line[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.1), frameon=False)
+        _legend(line)
     return figure
 
 
-def _draw_panel(axis: Axes, panel: GapPanel) -> None:
+def _styles(row: Sequence[GapPanel]) -> dict[str, tuple[str, object]]:
+    """Return color and dash of every curve by its label, the same in all panels of a row."""
+    labels = dict.fromkeys(curve.label for panel in row for curve in panel.curves)
+    return dict(zip(labels, zip(cycle(COLORS), cycle(DASHES), strict=False), strict=False))
+
+
+def _legend(line: Sequence[Axes]) -> None:
+    """Name the curves of all panels of a row once, above its first panel."""
+    named = [axis.get_legend_handles_labels() for axis in line]
+    entries = {
+        label: handle
+        for handles, labels in named
+        for handle, label in zip(handles, labels, strict=True)
+    }
+    line[0].legend(
+        entries.values(), entries.keys(), loc="lower left", bbox_to_anchor=(0, 1.1), frameon=False
+    )
+
+
+def _draw_panel(axis: Axes, panel: GapPanel, styles: Mapping[str, tuple[str, object]]) -> None:
     axis.axhline(0, color="black", linewidth=0.8)
-    for number, (curve, color, dash) in enumerate(
-        zip(panel.curves, cycle(COLORS), cycle(DASHES), strict=False)
-    ):
-        _draw(axis, curve, _moved(panel, curve, number), color, dash)
+    for number, curve in enumerate(panel.curves):
+        _draw(axis, curve, _moved(panel, curve, number), *styles[curve.label])
     places = sorted({place for curve in panel.curves for place in curve.places})
     axis.set(xlabel=panel.x_label, title=panel.title)
     axis.title.set_fontsize(9)

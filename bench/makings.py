@@ -96,6 +96,13 @@ def layers(layers: int) -> Settings:
     return lambda config: replace(config, head=replace(config.head, layers=layers))
 
 
+def longer(times: int) -> Settings:
+    """Return settings of so many times the steps; the learning rate takes as long to fall."""
+    return lambda config: replace(
+        config, train=replace(config.train, steps=times * config.train.steps)
+    )
+
+
 def text_view(view: TextView) -> Settings:
     """Return settings that make a caption's second view another way."""
     return lambda config: replace(config, augment=replace(config.augment, text=view))

@@ -44,14 +44,15 @@ class Options:
 
         python -m bench.reproduce --all --seeds 0 1 2 --dry-run
 
-        python -m bench.reproduce --sharing --seeds 0 1 2 3 4
+        python -m bench.reproduce --sharing --seeds 0 1 2 3 4 --axes steps
 
         python -m bench.reproduce --all --dataset flickr8k --budget-minutes 25
 
     Attributes:
         table: number of the table; --list shows them.
         all: all tables.
-        sharing: when sharing pays: COOKIE and its rivals by training pairs and by depth.
+        sharing: when sharing pays: COOKIE and its rivals by training pairs, depth and steps.
+        axes: along which of these.
         dataset: scenes (generated), flickr8k, flickr30k, coco (5K), or a folder's name.
         preset: tiny, small, paper or smoke; by default the one that suits the data set.
         seeds: of training; speed is measured for the first one.
@@ -73,6 +74,7 @@ class Options:
     table: str | None = None
     all: bool = False
     sharing: bool = False
+    axes: tuple[sharing_points.Axis, ...] = sharing_points.EVERY_AXIS
     dataset: str = "scenes"
     preset: str | None = None
     seeds: tuple[int, ...] = (0,)
@@ -227,7 +229,7 @@ def _sharing_plan(options: Options, workshop: Workshop) -> list[Cell]:
     reach = sharing_points.Reach(workshop.dataset.name, images, config.train.batch_size)
     for sentence in sharing_points.left_out(reach):
         print(sentence, file=sys.stderr)
-    return sharing_points.cells(options.seeds, config.head.layers, reach)
+    return sharing_points.cells(options.seeds, config.head.layers, reach, options.axes)
 
 
 def _rehearse(options: Options, runner: Runner, cells: Sequence[Cell]) -> None:

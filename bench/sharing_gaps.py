@@ -7,27 +7,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.seed_contrasts import Contrast, change, contrast
-from bench.sharing_points import REFERENCE, Axis, Point, Reach, out_of_reach, points
+from bench.sharing_points import (
+    EVERY_AXIS,
+    OWN,
+    REFERENCE,
+    Axis,
+    Point,
+    Reach,
+    out_of_reach,
+    points,
+)
 
 if TYPE_CHECKING:
     from bench.sections import View
 
-AXES: dict[Axis, str] = {"pairs": "training pairs", "depth": "depth"}
+AXES: dict[Axis, str] = {"pairs": "training pairs", "depth": "depth", "steps": "training steps"}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One gap that is followed along both axes.
+    """One gap that is followed along axes.
 
     Attributes:
         rival: row of the ablation that COOKIE is compared with. subject: what is asked after.
         gap: what is taken from what, in words. marker: matplotlib marker.
+        axes: along which it is followed.
     """
 
     rival: str
     subject: str
     gap: str
     marker: str
+    axes: tuple[Axis, ...] = EVERY_AXIS
 
 
 QUESTIONS = (
@@ -41,6 +52,20 @@ QUESTIONS = (
         "s",
     ),
     Question("unshared", "Sharing (equal depth)", "COOKIE minus unshared of equal depth", "^"),
+    Question(
+        "dual_stream",
+        "COOKIE in place of the dual-stream",
+        "COOKIE minus the linear dual-stream",
+        "v",
+        ("steps",),
+    ),
+    Question(
+        "single_stream",
+        "COOKIE in place of the single-stream",
+        "COOKIE minus the single-stream",
+        "D",
+        ("steps",),
+    ),
 )
 
 
@@ -49,29 +74,29 @@ class Gap:
     """COOKIE's RSUM minus a rival's at one point.
 
     Attributes:
-        pairs: that both were trained on. passes: how often each of them was seen, on average.
-        layers: above the encoders. found: the comparison.
+        pairs: that both were trained on. layers: above the encoders. steps: of training.
+        passes: how often each pair was seen, on average. found: the comparison.
     """
 
     question: Question
     axis: Axis
     point: Point
     pairs: int
-    passes: float
     layers: int
+    steps: int
+    passes: float
     found: Contrast
 
     @property
     def place(self) -> int:
-        """Where the gap is on its axis: training pairs, or layers."""
-        return self.pairs if self.axis == "pairs" else self.layers
+        """Where the gap is on its axis: training pairs, layers or training steps."""
+        return {"pairs": self.pairs, "depth": self.layers, "steps": self.steps}[self.axis]
 
     @property
     def at(self) -> str:
         """The place in words."""
-        if self.axis == "pairs":
-            return f"{self.pairs:,} pairs"
-        return f"{self.layers} layer{'s' if self.layers > 1 else ''}"
+        unit = {"pairs": "pair", "depth": "layer", "steps": "step"}[self.axis]
+        return f"{self.place:,} {unit}{'s' if self.place > 1 else ''}"
 
     @property
     def sign(self) -> int:
@@ -81,16 +106,28 @@ class Gap:
 
 def all_gaps(view: View) -> dict[Axis, list[Gap]]:
     """Return the gaps that a section has records of: by question, ascending along each axis."""
-    own = view.newest.config["head"]["layers"]
     return {
         axis: [
             gap
             for question in QUESTIONS
-            for point in points(axis, own)
-            if (gap := _gap(view, question, axis, point)) is not None
+            if axis in question.axes
+            for gap in _along(view, question, axis)
         ]
         for axis in AXES
     }
+
+
+def _along(view: View, question: Question, axis: Axis) -> list[Gap]:
+    """Return the gaps of a question along an axis.
+
+    By steps there are none where all that is known is the preset's own number, which the tables
+    and the other axes show as well.
+    """
+    own = view.newest.config["head"]["layers"]
+    found = [_gap(view, question, axis, point) for point in points(axis, own)]
+    known = [gap for gap in found if gap is not None]
+    only_own = all(gap.point == OWN for gap in known)
+    return [] if axis == "steps" and only_own else known
 
 
 def _gap(view: View, question: Question, axis: Axis, point: Point) -> Gap | None:
@@ -98,9 +135,10 @@ def _gap(view: View, question: Question, axis: Axis, point: Point) -> Gap | None
     if found is None:
         return None
     pairs, settings = training_pairs(view, point), view.newest.config
-    passes = settings["train"]["steps"] * settings["train"]["batch_size"] / pairs
+    steps = point.times * settings["train"]["steps"]
+    passes = steps * settings["train"]["batch_size"] / pairs
     layers = point.layers or settings["head"]["layers"]
-    return Gap(question, axis, point, pairs, passes, layers, found)
+    return Gap(question, axis, point, pairs, layers, steps, passes, found)
 
 
 def training_pairs(view: View, point: Point) -> int:

@@ -25,8 +25,11 @@ INTRODUCTION = (
     "paths share, against a transformer a path with as many parameters in all, and the two "
     "unimodal losses, against the image-text loss alone. Each gap is a difference in RSUM (the "
     "sum of R@1, R@5 and R@10 in both directions) on the same test images, against the number of "
-    "training pairs and against the number of layers. Every point is trained for as many steps as "
-    "the preset says: fewer pairs are seen more often, and *passes* says how often.",
+    "training pairs, the number of layers and the number of training steps. Other numbers of pairs "
+    "and layers are trained for as many steps as the preset says: fewer pairs are seen more often, "
+    "and *passes* says how often. With the steps two more gaps are followed, to the linear "
+    "dual-stream and to the single-stream: they show what is left of COOKIE's lead once all have "
+    "learned for longer.",
     "Made by `python -m bench.reproduce --sharing` and rendered from the records in `*/records/` "
     f"by `python -m bench.report`; do not edit. Values: [{NAME}.csv]({NAME}.csv).",
 )
@@ -42,9 +45,14 @@ READING = (
     "Sharing would be shown not to matter if, with several seeds, no point told a difference "
     "larger than what counts in practice and every *detectable* were below that; it would be shown "
     "to matter through scarce data if the gap shrank from the fewest pairs to the most by more "
-    "than its interval. Neither more steps nor other settings are covered by what is measured.",
+    "than its interval. Other settings, the learning rate among them, are not covered by what is "
+    "measured.",
 )
-LABELS = {"pairs": "training pairs", "depth": "layers above the encoders"}
+LABELS: dict[Axis, str] = {
+    "pairs": "training pairs",
+    "depth": "layers above the encoders",
+    "steps": "training steps",
+}
 _SAME = Missing("Both give the same answers, so nothing is known of what would have shown.")
 _ONE_SEED = Missing("The spread between trainings takes two seeds.")
 
@@ -174,7 +182,7 @@ def _rows(part: Part) -> list[dict[str, Any]]:
 def _panels(part: Part) -> list[GapPanel]:
     name = f"{part.dataset}: {part.view.section.name}"
     return [
-        GapPanel(name, LABELS[axis], _curves(part.gaps[axis]), axis == "pairs") for axis in AXES
+        GapPanel(name, LABELS[axis], _curves(part.gaps[axis]), axis != "depth") for axis in AXES
     ]
 
 

@@ -1,30 +1,33 @@
-"""Where it is asked whether sharing pays: other numbers of training pairs, other depths.
+"""Where it is asked whether sharing pays: other numbers of training pairs, depths, steps.
 
-Each point has systems of its own: a row of the ablation, trained on a share of the pairs or with
-another number of layers and otherwise unchanged. Points that are not there yet are registered.
+Each point has systems of its own: a row of the ablation, trained on a share of the pairs, with
+another number of layers or for more steps, and otherwise unchanged. Points that are not there yet
+are registered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
+import bench.variants  # noqa: F401  the rows of the ablation register themselves
 from bench import makings
 from bench.plan import cells_of
-from bench.systems import System, register, systems
-from bench.variants import VARIANTS
+from bench.systems import Settings, register, systems, unchanged
 
 if TYPE_CHECKING:
     from bench.records import Cell
 
-Axis = Literal["pairs", "depth"]
+Axis = Literal["pairs", "depth", "steps"]
+EVERY_AXIS: tuple[Axis, ...] = get_args(Axis)
 REFERENCE = "cookie"
 RIVALS = ("unshared_equal", "cookie_image_text")
 """What COOKIE is compared with at every point; all have the same training otherwise."""
 BESIDE = "unshared"
 """A further rival, at those points where the ablation has it as well."""
-_BUDGET = "As many steps as the row of all pairs."
+BASELINES = ("dual_stream", "single_stream")
+"""Rivals at other numbers of steps alone: what the common budget withholds, and from whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,13 @@ class Point:
         suffix: of the names of its systems, "" for the preset's own.
         share: of the training pairs; above 1 only where a data set can be made larger.
         layers: of what stands on the encoders, None for the preset's.
+        times: the preset's number of steps.
     """
 
     suffix: str
     share: float = 1.0
     layers: int | None = None
+    times: int = 1
 
     def system(self, base: str) -> str:
         """Return the name of a row of the ablation at this point."""
@@ -48,7 +53,21 @@ class Point:
     @property
     def label(self) -> str:
         """What tells the point's systems from those of the preset's own point."""
+        if self.times > 1:
+            return f"{self.times} times the steps"
         return f"{self.layers} layers" if self.layers else f"{self.share:.0%} of the pairs"
+
+    @property
+    def settings(self) -> Settings:
+        """The preset's settings to those of the point."""
+        if self.times > 1:
+            return makings.longer(self.times)
+        return makings.layers(self.layers) if self.layers else unchanged
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The rows that have a system of their own at this point."""
+        return (REFERENCE, *RIVALS, *(BASELINES if self.times > 1 else ()))
 
 
 OWN = Point("")
@@ -61,6 +80,9 @@ SHARES = (
     Point("16x", 16.0),
 )
 DEPTHS = (OWN, Point("depth_2", layers=2), Point("depth_4", layers=4))
+STEPS = (OWN, *(Point(f"steps_{times}", times=times) for times in (2, 4, 8)))
+LONGER = tuple(point.system(base) for point in STEPS[1:] for base in (*BASELINES, REFERENCE))
+"""The tables' own rows with more steps than the common budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +100,23 @@ class Reach:
 
 def points(axis: Axis, own: int) -> list[Point]:
     """Return the points of an axis, ascending; the preset's ``own`` number of layers is one."""
-    if axis == "pairs":
-        return list(SHARES)
+    if axis != "depth":
+        return list(SHARES if axis == "pairs" else STEPS)
     others = [point for point in DEPTHS if point.layers not in (None, own)]
     return sorted([OWN, *others], key=lambda point: point.layers or own)
 
 
-def cells(seeds: Sequence[int], layers: int, reach: Reach) -> list[Cell]:
-    """Return the cells that both axes need within reach, by a preset of ``layers`` layers."""
-    all_points = dict.fromkeys([*points("pairs", layers), *points("depth", layers)])
-    reachable = [point for point in all_points if not out_of_reach(point, reach)]
-    names = [point.system(base) for point in reachable for base in (REFERENCE, *RIVALS, BESIDE)]
-    return cells_of([name for name in names if name in systems], seeds, ("train", "accuracy"))
+def cells(seeds: Sequence[int], layers: int, reach: Reach, axes: Sequence[Axis]) -> list[Cell]:
+    """Return the cells that the axes need within reach, by a preset of ``layers`` layers."""
+    found = [(point, axis) for axis in axes for point in points(axis, layers)]
+    names = [
+        point.system(base)
+        for point, axis in found
+        if not out_of_reach(point, reach)
+        for base in (*point.bases, BESIDE, *(BASELINES if axis == "steps" else ()))
+    ]
+    known = [name for name in dict.fromkeys(names) if name in systems]
+    return cells_of(known, seeds, ("train", "accuracy"))
 
 
 def out_of_reach(point: Point, reach: Reach) -> str:
@@ -111,26 +138,23 @@ def left_out(reach: Reach) -> list[str]:
 
 
 def _register(base: str, point: Point) -> None:
-    label = next(variant.label for variant in VARIANTS if variant.name == base)
     row, name = systems[base], point.system(base)
-    deeper = makings.layers(point.layers) if point.layers else None
     register(
-        System(
+        replace(
+            row,
             name=name,
-            label=f"{label}, {point.label}",
-            family=row.family,
-            build=row.build,
+            label=f"{row.label}, {point.label}",
             parts=(name,),
             kinds=("train", "accuracy"),
-            note="" if point.layers else _BUDGET,
-            settings=makings.then(deeper, row.settings) if deeper else row.settings,
+            settings=makings.then(point.settings, row.settings),
+            note="",
             variant=True,
             train_share=point.share,
         )
     )
 
 
-for _point in (*SHARES, *DEPTHS):
-    for _base in (REFERENCE, *RIVALS):
+for _point in dict.fromkeys((*SHARES, *DEPTHS, *STEPS)):
+    for _base in _point.bases:
         if _point.system(_base) not in systems:
             _register(_base, _point)

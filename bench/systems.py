@@ -25,10 +25,6 @@ UNIMODAL: tuple[Kind, ...] = ("images", "texts")
 SHORTLIST = 16
 """Candidates that the two-stage system re-ranks, as in the published re-ranker LoopITR."""
 
-LONGER = (
-    "Twice the training of the other rows: it shows what the common budget withholds from {}, and "
-    "no claim is judged by it."
-)
 COMPILED = (
     "The same weights as {} and so the same accuracy; forward passes are compiled (torch.compile),"
     " and what compiling takes is in none of the times. Its ‰ is of the compiled single-stream's."
@@ -43,11 +39,6 @@ def unchanged(config: Config) -> Config:
 def all_hinges(config: Config) -> Config:
     """Return settings whose triplet loss takes all negatives of a batch."""
     return replace(config, loss=replace(config.loss, triplet_negatives="all"))
-
-
-def twice_as_long(config: Config) -> Config:
-    """Return settings of twice the steps, so of another learning rate at each."""
-    return replace(config, train=replace(config.train, steps=2 * config.train.steps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,24 +134,6 @@ def _register_compiled(name: str, marker: str, *, called: str) -> None:
     )
 
 
-def _register_longer(name: str, marker: str, *, called: str) -> None:
-    """Register a system's row of twice the steps; ``called`` as for the compiled row."""
-    plain, longer = systems[name], f"{name}_longer"
-    register(
-        replace(
-            plain,
-            name=longer,
-            label=f"{plain.label}, twice the steps",
-            marker=marker,
-            parts=(longer,),
-            kinds=("train", "accuracy"),
-            settings=twice_as_long,
-            variant=True,
-            note=LONGER.format(called),
-        )
-    )
-
-
 def _cookie(config: Config, vocabulary_size: int) -> nn.Module:
     from cookie.model import Cookie
 
@@ -233,7 +206,6 @@ register(
         kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency", "load"),
     )
 )
-_register_longer("cookie", "h", called="COOKIE")
 _register_compiled("cookie", ">", called="COOKIE")
 register(
     System(
@@ -248,7 +220,6 @@ register(
         "hard negatives of training.",
     )
 )
-_register_longer("single_stream", "H", called="the single-stream")
 _register_compiled("single_stream", "<", called="the single-stream")
 register(
     System(

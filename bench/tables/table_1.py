@@ -21,6 +21,7 @@ from bench.layout import Column, Grid, Marked, Value, fixed
 from bench.plan import cells_of
 from bench.plots import Curve, CurvePanel, curves
 from bench.records import Cell
+from bench.sharing_points import LONGER
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 from bench.training_plots import TrainingPanel, Trainings, together, trainings_of
@@ -31,15 +32,18 @@ if TYPE_CHECKING:
     from bench.sections import View
 
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
-LONGER = ("cookie_longer", "single_stream_longer")
-"""Rows with a larger budget, asked for with ``--variants``; the last ones."""
 NEAR = 2.0
 """Times the RSUM of chance: below, a system has as good as not learned."""
 COLLAPSED = (
     "Hardly better than chance: this training collapsed, which says nothing of the architecture."
 )
-APART = (*LONGER, "dual_stream_triplet")
-"""Rows that no claim is judged by; the footnote says why."""
+MORE_STEPS = (
+    "What the common budget withholds. No claim is judged by these rows, and the dual-stream that "
+    "they are compared with is that of the common budget; the page `when_sharing_pays.md` has the "
+    "gaps between systems of as many steps."
+)
+APART = "dual_stream_triplet"
+"""The row that no claim is judged by; the footnote says why."""
 REFERENCE = "dual_stream"
 COLUMNS = (
     SYSTEM,
@@ -53,7 +57,7 @@ COLUMNS = (
 
 
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
-    """Return the cells that the table needs; it always shows the triplet loss."""
+    """Return the cells that the table needs; ``variants`` are rows of more steps."""
     return cells_of(ROWS + LONGER if variants else ROWS, seeds, ("train", "accuracy"))
 
 
@@ -64,21 +68,24 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    evaluated = _evaluated(view)
-    winner = clear_winner({name: evidence for name, evidence in evaluated if evidence})
-    rows = [
-        _row(view, name, evidence, best=name == winner) if evidence else _failed(view, name)
-        for name, evidence in evaluated
-    ]
+    known = {name: evidence for name in view.rows if (evidence := view.evidence(name))}
+    rows, longer = _rows(view, view.rows, clear_winner(known)), _rows(view, LONGER)
+    grids = [Grid(COLUMNS, rows)]
+    if longer:
+        grids.append(Grid(COLUMNS, longer, "With more steps than the common budget", MORE_STEPS))
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
-    return lay_out([Grid(COLUMNS, rows)], rows, verdicts)
+    return lay_out(grids, rows + longer, verdicts)
 
 
-def _evaluated(view: View) -> list[tuple[str, Evidence | None]]:
-    """Return systems with their answers; None for one whose evaluation failed."""
+def _rows(view: View, names: Sequence[str], best: str | None = None) -> list[dict[str, Value]]:
+    """Return the rows of those systems that were evaluated, or whose evaluation failed."""
     failed = {failure.cell.system for failure in view.failures if failure.cell.kind == "accuracy"}
-    found = [(name, view.evidence(name)) for name in (*view.rows, *LONGER)]
-    return [(name, evidence) for name, evidence in found if evidence or name in failed]
+    found = [(name, view.evidence(name)) for name in names]
+    return [
+        _row(view, name, evidence, best=name == best) if evidence else _failed(view, name)
+        for name, evidence in found
+        if evidence or name in failed
+    ]
 
 
 def _failed(view: View, name: str) -> dict[str, Value]:
@@ -106,7 +113,7 @@ def _label(view: View, name: str, evidence: Evidence) -> Value:
     least = NEAR * chance(**record.values["gallery"]) if record is not None else 0.0
     if system.build is not None and evidence.rsum < least:
         return Marked(system.label, COLLAPSED)
-    return Marked(system.label, system.note) if name in APART else system.label
+    return Marked(system.label, system.note) if name == APART else system.label
 
 
 def chance(images: int, captions: int) -> float:

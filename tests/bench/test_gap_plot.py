@@ -30,6 +30,22 @@ def test_curves_differ_in_marker_and_dash_and_have_their_bars() -> None:
     assert ends == [pytest.approx(pair) for pair in BOUNDS]
 
 
+def test_a_curve_has_one_color_and_one_name_in_a_row() -> None:
+    left = GapPanel("t", "pairs", CURVES[::2])
+    first, second = gap_figure([[left, PAIRS]], "y").axes
+    looks = [
+        {str(item.get_label()): (item[0].get_color(), str(item[0]._dash_pattern)) for item in found}
+        for found in (first.containers, second.containers)  # type: ignore[attr-defined]
+    ]
+    assert looks[0].keys() == {"a", "c"}
+    assert all(looks[1][name] == look for name, look in looks[0].items())
+    assert len(set(looks[1].values())) == 3
+    legend = first.get_legend()
+    assert legend is not None
+    assert sorted(text.get_text() for text in legend.get_texts()) == ["a", "b", "c"]
+    assert second.get_legend() is None
+
+
 def test_what_is_not_told_is_empty() -> None:
     axis, _ = gap_figure([[PAIRS, DEPTH]], "y").axes
     empty = [line for line in axis.lines if line.get_color() == "white"]

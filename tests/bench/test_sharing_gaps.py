@@ -54,6 +54,20 @@ def test_the_own_point_is_on_both_axes() -> None:
     assert [(gap.place, gap.at) for gap in found["depth"]] == [(1, "1 layer"), (4, "4 layers")]
 
 
+def test_steps_are_an_axis_once_there_is_more_than_the_presets_own_number() -> None:
+    own = [*both("", 30, 20), *both("", 30, 10, "single_stream")[3:]]
+    assert all_gaps(section(*own))["steps"] == []
+    view = section(*own, *both("steps_4", 38, 39, "single_stream"))
+    found = all_gaps(view)["steps"]
+    steps = view.newest.config["train"]["steps"]
+    assert {gap.question.rival for gap in found} == {"single_stream"}
+    assert [gap.place for gap in found] == [steps, 4 * steps]
+    assert [gap.at for gap in found] == [f"{steps:,} steps", f"{4 * steps:,} steps"]
+    assert found[1].passes == 4 * found[0].passes
+    assert [gap.found.difference.value for gap in found] == pytest.approx([300, -15])
+    assert "single_stream" not in {gap.question.rival for gap in all_gaps(view)["pairs"]}
+
+
 def test_questions_are_kept_apart() -> None:
     view = section(*both("", 30, 20), *both("", 30, 10, "cookie_image_text")[3:])
     found = {gap.question.rival: gap.found.difference.value for gap in all_gaps(view)["pairs"]}

@@ -11,11 +11,17 @@ from bench.makings import layers
 from bench.records import Cell
 from bench.runner import Runner, RunOptions
 from bench.sharing_points import (
+    BASELINES,
+    BESIDE,
     DEPTHS,
+    EVERY_AXIS,
+    LONGER,
     OWN,
     REFERENCE,
     RIVALS,
     SHARES,
+    STEPS,
+    Point,
     Reach,
     cells,
     left_out,
@@ -38,14 +44,18 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 def test_every_point_has_all_systems_and_names_are_those_of_the_ablation() -> None:
-    for point in (*SHARES, *DEPTHS):
-        for base in (REFERENCE, *RIVALS):
+    for point in (*SHARES, *DEPTHS, *STEPS):
+        for base in point.bases:
             system = systems[point.system(base)]
             assert system.train_share == point.share
             assert system.build is systems[base].build
+            assert system.kinds[:2] == ("train", "accuracy")
+            assert system.variant or point is OWN
     assert SHARES[1].system("cookie") == "cookie_quarter"
     assert DEPTHS[1].system("cookie") == "cookie_depth_2"
     assert OWN.system("cookie") == "cookie"
+    assert set(LONGER) < set(systems)
+    assert LONGER[:3] == ("dual_stream_steps_2", "single_stream_steps_2", "cookie_steps_2")
 
 
 def test_the_ablation_keeps_its_rows() -> None:
@@ -75,8 +85,18 @@ def test_depth_comes_before_what_is_of_equal_size(depth: int) -> None:
     assert changes(deep, equal).keys() == {"head.mlp_ratio"}
 
 
+@pytest.mark.parametrize("point", STEPS[1:])
+def test_more_steps_change_nothing_but_the_steps(point: Point) -> None:
+    config = preset("tiny")
+    for base in (REFERENCE, *RIVALS, *BASELINES):
+        usual = systems[base].settings(config)
+        longer = systems[point.system(base)].settings(config)
+        assert changes(usual, longer) == {"train.steps": point.times * config.train.steps}
+
+
 def test_axes_ascend_and_hold_the_presets_own_depth_once() -> None:
     assert [point.share for point in points("pairs", 1)] == [0.1, 0.25, 0.5, 1, 4, 16]
+    assert [point.times for point in points("steps", 1)] == [1, 2, 4, 8]
     assert [point.layers for point in points("depth", 1)] == [None, 2, 4]
     assert [point.layers for point in points("depth", 2)] == [None, 4]
     assert [point.layers for point in points("depth", 3)] == [2, None, 4]
@@ -101,13 +121,13 @@ def test_what_does_not_fill_a_batch_is_left_out() -> None:
     sentence = "10% of the pairs is left out: 255 training images do not fill a batch of 256."
     assert left_out(Reach("scenes", 2550, 256)) == [sentence]
     assert left_out(Reach("scenes", 2560, 256)) == []
-    names = {cell.system for cell in cells((0,), 1, Reach("scenes", 2550, 256))}
+    names = {cell.system for cell in cells((0,), 1, Reach("scenes", 2550, 256), EVERY_AXIS)}
     assert "cookie_quarter" in names
     assert "cookie_tenth" not in names
 
 
 def test_the_plan_has_every_cell_once_and_trains_before_it_evaluates() -> None:
-    found = cells((0, 1), 1, SCENES)
+    found = cells((0, 1), 1, SCENES, EVERY_AXIS)
     assert len(found) == len(set(found))
     names = {cell.system for cell in found}
     assert {"cookie", "cookie_tenth", "unshared_equal_16x", "cookie_image_text_depth_4"} <= names
@@ -118,11 +138,20 @@ def test_the_plan_has_every_cell_once_and_trains_before_it_evaluates() -> None:
     }
     kinds = [cell.kind for cell in found]
     assert kinds == sorted(kinds, reverse=True)
-    photographs = {cell.system for cell in cells((0,), 1, PHOTOGRAPHS)}
+    photographs = {cell.system for cell in cells((0,), 1, PHOTOGRAPHS, EVERY_AXIS)}
     assert names - photographs == {
         f"{base}_{times}" for base in (REFERENCE, *RIVALS) for times in ("4x", "16x")
     }
-    assert not any("depth_2" in cell.system for cell in cells((0,), 2, SCENES))
+    assert not any("depth_2" in cell.system for cell in cells((0,), 2, SCENES, EVERY_AXIS))
+
+
+def test_an_axis_is_planned_by_itself() -> None:
+    names = {cell.system for cell in cells((0,), 1, SCENES, ("steps",))}
+    own = {REFERENCE, *RIVALS, *BASELINES}
+    assert names == {point.system(base) for point in STEPS for base in own} | {BESIDE}
+    assert not names & {"cookie_tenth", "cookie_depth_2"}
+    depths = {cell.system for cell in cells((0,), 1, SCENES, ("depth",))}
+    assert not depths & {"cookie_tenth", "cookie_steps_2", "single_stream"}
 
 
 def test_more_pairs_begin_like_the_standard_ones_and_leave_the_test_images(

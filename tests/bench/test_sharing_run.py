@@ -11,7 +11,7 @@ import pytest
 from bench import sharing_points
 from bench.records import read
 from bench.reproduce import Options, reproduce
-from bench.sharing_points import DEPTHS, OWN, SHARES
+from bench.sharing_points import DEPTHS, OWN, SHARES, STEPS
 
 PAGE = "when_sharing_pays.md"
 
@@ -24,19 +24,20 @@ def test_all_points_go_through_the_runner_onto_the_page(
     monkeypatch.setenv("COOKIE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sharing_points, "SHARES", (tenth, OWN, four))
     monkeypatch.setattr(sharing_points, "DEPTHS", (OWN, DEPTHS[-1]))
+    monkeypatch.setattr(sharing_points, "STEPS", STEPS[:2])
     results = tmp_path / "results"
     asked = {"sharing": True, "preset": "smoke", "device": "cpu", "results_dir": results}
 
     reproduce(Options(**asked, dry_run=True))  # type: ignore[arg-type]
     planned = capsys.readouterr()
     assert "train cookie_4x seed 0" in planned.out
-    assert "20 cells; about" in planned.out
+    assert "34 cells; about" in planned.out
     assert "6 training images do not fill a batch of 16" in planned.err
     assert not results.exists()
 
     reproduce(Options(**asked))  # type: ignore[arg-type]
     said = capsys.readouterr().out
-    assert "20 cells run" in said
+    assert "34 cells run" in said
     assert f"on sharing: {results / PAGE}" in said
     assert "\n  Sharing by training pairs: COOKIE minus unshared" in said
     check_page((results / PAGE).read_text())
@@ -51,14 +52,14 @@ def test_all_points_go_through_the_runner_onto_the_page(
     reproduce(Options(**asked, json=True))  # type: ignore[arg-type]
     outcome = json.loads(capsys.readouterr().out)
     assert (outcome["ran"], outcome["reports"]) == (0, [])
-    assert len(outcome["sharing"][str(results / PAGE)]) == 6
+    assert len(outcome["sharing"][str(results / PAGE)]) == 10
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
 
 
 def check_page(text: str) -> None:
-    """Both axes with their places, what is left out, and no decision from one seed."""
+    """All axes with their places, what is left out, and no decision from one seed."""
     plain = re.sub(" +", " ", text)
-    for place in ("320", "1,280", "1", "4"):
+    for place in ("320", "1,280", "1", "4", "6", "12"):
         assert f"alone | {place} |" in plain, place
     assert "10% of the pairs (6 training images do not fill a batch of 16)" in text
     assert "nothing is decided, since with one seed" in text

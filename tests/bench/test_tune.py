@@ -107,9 +107,9 @@ def test_a_real_training_is_kept_with_its_settings(
 
 def test_a_system_with_settings_of_its_own_is_given_the_value_that_is_tried() -> None:
     setup = Setup("scenes", "tiny", "cpu")
-    assert Workshop(setup).settings("single_stream_longer").train.steps == 640
+    assert Workshop(setup).settings("single_stream_steps_2").train.steps == 640
     tried = Workshop(replace(setup, change=("train.steps", 7)))
-    for name in ("single_stream", "single_stream_longer", "cookie"):
+    for name in ("single_stream", "single_stream_steps_2", "cookie"):
         assert tried.settings(name).train.steps == 7
 
 

@@ -8,10 +8,9 @@ import pytest
 from bench.layout import Marked, Missing
 from bench.records import Cell
 from bench.sections import View, views
-from bench.systems import changes, systems
+from bench.sharing_points import LONGER
 from bench.tables import tables
 from bench.tables.table_1 import chance
-from cookie.presets import preset
 from tests.bench.hand_made import CAPTIONS, IMAGES, uniform, whole_section
 
 
@@ -90,26 +89,22 @@ def test_cells_need_no_speed() -> None:
     assert Cell("train", "ridge_floor", 0) not in cells
 
 
-@pytest.mark.parametrize("name", ["single_stream", "cookie"])
-def test_a_row_of_a_larger_budget_comes_last_and_is_marked(name: str) -> None:
-    systems_of = {cell.system for cell in tables["1"].cells((0,), True)}
-    assert systems_of - {cell.system for cell in tables["1"].cells((0,), False)} == {
-        "cookie_longer",
-        "single_stream_longer",
-    }
-    (view,) = views([uniform(f"{name}_longer", 30), uniform(name, 20)])
-    same, longer = tables["1"].block(view).rows
-    assert same["system"] == systems[name].label
-    assert isinstance(longer["system"], Marked)
-    assert "no claim is judged by it" in longer["system"].remark
-    assert longer["rsum"] > same["rsum"]
-
-
-@pytest.mark.parametrize("name", ["single_stream_longer", "cookie_longer"])
-def test_only_the_steps_of_a_larger_budget_differ(name: str) -> None:
-    config = preset("tiny")
-    changed = changes(config, systems[name].settings(config))
-    assert changed == {"train.steps": 2 * config.train.steps}
+def test_rows_of_a_larger_budget_stand_apart_and_none_of_them_is_best() -> None:
+    asked, usual = (
+        {cell.system for cell in tables["1"].cells((0,), variants)} for variants in (True, False)
+    )
+    assert asked - usual == set(LONGER)
+    names = {"cookie": 20, "cookie_steps_2": 30, "single_stream_steps_4": 40, "dual_stream": 8}
+    (view,) = views([uniform(name, good) for name, good in names.items()])
+    block = tables["1"].block(view)
+    common, longer = block.grids
+    assert [row["system"] for row in common.rows] == ["dual-stream", "COOKIE"]
+    assert [row["system"] for row in longer.rows] == [
+        "COOKIE, 2 times the steps",
+        "single-stream, 4 times the steps",
+    ]
+    assert "No claim is judged by these rows" in longer.lead
+    assert ["**" in row["rsum_text"] for row in block.rows] == [False, True, False, False]
 
 
 def test_curves_end_where_the_gallery_does() -> None:
