@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 import torch
 
-from bench.clip_loop import ClipLoops, base_clip, small_clip
+from bench.clip_loop import ClipLoops
+from bench.clip_pairs import base_clip, small_clip
 from bench.measure.cost import count_flops, share_of_peak
 from bench.measure.peaks import measure_peaks
 from bench.timed import PROFILE, Timed

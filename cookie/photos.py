@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cookie.data.archives import ArchivedImages, Folder, Location
+from cookie.data.archives import ArchivedImages, Location
+from cookie.data.containers import Folder
 from cookie.errors import DataError, UserError
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cookie.data.archives import Folder, Tar
+from cookie.data.containers import Folder, Tar
 from cookie.data.dataset import RetrievalDataset, Split
 from cookie.data.shard_images import ShardImages
 from cookie.data.shard_index import Entry, index_of

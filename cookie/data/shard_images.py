@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cookie.data.archives import decode
+from cookie.data.decoding import decode
 from cookie.errors import DataError
 from cookie.interfaces import IndexArray
 

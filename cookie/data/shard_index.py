@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from cookie.data.archives import Folder, Tar, decode
+from cookie.data.containers import Folder, Tar
+from cookie.data.decoding import decode
 from cookie.data.pixels import cores
 from cookie.data.shards import Member, members_of, sample_of
 from cookie.errors import DataError

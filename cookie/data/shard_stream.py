@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cookie.data.archives import Tar
+from cookie.data.containers import Tar
 from cookie.data.shards import Member, Sample, members_of, sample_of
 from cookie.errors import DataError, UserError
 

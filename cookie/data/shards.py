@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cookie.data.archives import MAX_BYTES, Folder, Tar, decode, is_image
+from cookie.data.containers import Folder, Tar
+from cookie.data.decoding import MAX_BYTES, decode, is_image
 from cookie.errors import DataError
 
 if TYPE_CHECKING:

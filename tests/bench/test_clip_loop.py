@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from bench.clip_loop import ClipLoops, ClipTrainee, Pairs, clip_groups, small_clip
+from bench.clip_loop import ClipLoops, ClipTrainee, clip_groups
+from bench.clip_pairs import small_clip
 from cookie.config import TrainConfig
-from cookie.interfaces import ContrastiveSystem, Corpus
+from cookie.interfaces import ContrastiveSystem
 
 BATCH, STEPS = 6, 3
 
@@ -81,19 +81,3 @@ def test_groups_name_every_parameter_once_and_only_matrices_decay() -> None:
     assert (still["weight_decay"], decaying["weight_decay"]) == (0.0, settings.weight_decay)
     assert all(value.ndim >= 2 for value in decaying["params"])
     assert any(value is model.logit_scale for value in still["params"])
-
-
-def test_pairs_are_a_corpus_and_a_loader_of_the_same() -> None:
-    model = small_clip()
-    pairs = Pairs(model, 8, "cpu")
-    corpus: Corpus = pairs
-    order = [np.array([3, 1]), np.array([0, 7])]
-    for indices, (images, ids) in zip(order, pairs.batches(order), strict=True):
-        assert images.equal(corpus.images(indices).data)
-        assert ids.equal(corpus.texts(indices).ids)
-    ends = pairs.ids.argmax(dim=1)
-    lengths = pairs.mask.sum(dim=1)
-    assert (ends == lengths - 1).all()
-    assert 6 < float(lengths.float().mean()) < 32
-    assert int(pairs.ids.max()) == model.vocab_size - 1
-    assert pairs.ids.shape == (8, model.context_length)

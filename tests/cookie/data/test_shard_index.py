@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cookie.data import shard_index
-from cookie.data.archives import Folder, Tar
+from cookie.data.containers import Folder, Tar
 from cookie.data.shard_index import Entry, index_of
 from cookie.errors import DataError
 from tests.cookie.data.photographs import jpeg
