@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bench.differences import Difference, compare
-from bench.layout import duration, significant
+from bench.layout import duration, significant, spread
 from bench.sections import View
+from bench.seed_contrasts import contrast
+from bench.sharing_points import STEPS
 from bench.systems import compiled_name, systems
 from bench.verdicts import MARGIN, Effect, Outcome, Verdict, one_seed, unknown
 
@@ -31,7 +33,8 @@ def beats_dual_stream(view: View) -> Verdict:
     if difference.significant:
         outcome = "holds" if difference.value > 0 else "does not hold"
     tail = "" if difference.significant else ", no difference"
-    reason = f"{_numbers('COOKIE', 'the dual-stream', difference)}{tail}{_seeds(view)}."
+    numbers = _numbers("COOKIE", "the dual-stream", difference)
+    reason = f"{numbers}{tail}{_seeds(view)}{_with_more_steps(view, 'dual_stream')}."
     return Verdict(claim, outcome, reason, _effect(difference))
 
 
@@ -47,8 +50,11 @@ def competitive_with_single_stream(view: View) -> Verdict:
     elif difference.high < -MARGIN:
         outcome = "does not hold"
     numbers = _numbers("COOKIE", "the single-stream", difference)
-    reason = f"{numbers}; competitive means no more than {MARGIN:g} points behind{_seeds(view)}."
-    return Verdict(claim, outcome, reason, _effect(difference))
+    meaning = f"competitive means no more than {MARGIN:g} points behind"
+    longer = _with_more_steps(view, "single_stream")
+    return Verdict(
+        claim, outcome, f"{numbers}; {meaning}{_seeds(view)}{longer}.", _effect(difference)
+    )
 
 
 def _effect(found: Difference) -> Effect:
@@ -73,6 +79,23 @@ def _numbers(first: str, second: str, difference: Difference) -> str:
 def _seeds(view: View) -> str:
     evidence = view.evidence("cookie")
     return "" if evidence is None else one_seed(len(evidence.seeds))
+
+
+def _with_more_steps(view: View, rival: str) -> str:
+    """Return what is left of the difference where both learned for longer; "" if not known."""
+    found = [
+        (point.times, contrast(view, point.system("cookie"), point.system(rival)))
+        for point in STEPS[1:]
+    ]
+    known = [(times, item) for times, item in found if item is not None]
+    if not known:
+        return ""
+    gaps = ", ".join(
+        spread(item.difference.value, *item.bounds, "+") + f" with {times} times the steps"
+        for times, item in known
+    )
+    fewest = min(len(item.seeds) for _, item in known)
+    return f"; not judged: {gaps} ({fewest} seed{'s' if fewest > 1 else ''})"
 
 
 @dataclass(frozen=True, slots=True)

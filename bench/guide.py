@@ -72,8 +72,9 @@ def claim_grid(reports: Sequence[Report], results: Path) -> Grid:
     """Return the paper's claims and what each section says on them."""
     rows = [row for number in CLAIMS for row in _rows(number, reports, results)]
     lead = (
-        "What the abstracts claim, judged on what was measured here; a range over repeats stands "
-        "in for the interval where it is marked."
+        "What the abstracts claim, judged on what was measured here at the preset's number of "
+        "training steps; what more steps change is told with *when does sharing pay?*. A range "
+        "over repeats stands in for the interval where it is marked."
     )
     return Grid(CLAIM_COLUMNS, rows, "Claims", lead)
 

@@ -36,6 +36,20 @@ def test_c1(ours: int, theirs: int, outcome: str) -> None:
     assert ("no difference" in verdict.reason) == (outcome == "undecided")
 
 
+@pytest.mark.parametrize("rival", ["dual_stream", "single_stream"])
+def test_more_steps_are_told_and_change_no_verdict(rival: str) -> None:
+    judge = beats_dual_stream if rival == "dual_stream" else competitive_with_single_stream
+    records = [uniform("cookie", 30), uniform(rival, 10)]
+    usual = judge(view(*records))
+    assert "times the steps" not in usual.reason
+    records += [uniform("cookie_steps_2", 30), uniform(f"{rival}_steps_2", 36)]
+    records += [uniform("cookie_steps_8", 40), uniform(f"{rival}_steps_4", 1)]
+    longer = judge(view(*records))
+    assert (longer.outcome, longer.effect) == (usual.outcome, usual.effect)
+    assert "not judged: -90.0 (" in longer.reason
+    assert longer.reason.endswith(") with 2 times the steps (1 seed).")
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "outcome"),
     [(30, 10, "holds"), (20, 20, "holds"), (10, 30, "does not hold"), (20, 21, "undecided")],
