@@ -86,6 +86,9 @@ def _legend(line: Sequence[Axes]) -> None:
 
 
 def _draw_panel(axis: Axes, panel: GapPanel, styles: Mapping[str, tuple[str, object]]) -> None:
+    if not panel.curves:
+        axis.set_axis_off()
+        return
     axis.axhline(0, color="black", linewidth=0.8)
     for number, curve in enumerate(panel.curves):
         _draw(axis, curve, _moved(panel, curve, number), *styles[curve.label])

@@ -74,12 +74,15 @@ def test_at_a_single_place_they_stand_side_by_side(logarithmic: bool) -> None:
     assert (left + right) / 2 == pytest.approx(5)
 
 
-def test_a_panel_without_curves_and_a_single_place_are_drawn() -> None:
+def test_a_single_place_is_drawn_and_a_panel_without_curves_stays_empty() -> None:
     one = GapCurve("a", "o", (5,), (1.0,), ((0.0, 2.0),), (True,))
     figure = gap_figure(
         [[GapPanel("t", "x", (one,), logarithmic=True), GapPanel("t", "x", ())]], ""
     )
-    assert len(figure.axes) == 2
+    drawn, empty = figure.axes
+    assert drawn.axison
+    assert not empty.axison
+    assert not empty.lines
 
 
 def test_files_are_the_same_every_time(tmp_path: Path) -> None:
