@@ -140,7 +140,7 @@ def parse(text: str, source: str) -> Record:
         fields = json.loads(text, parse_constant=_no_number)
         if fields["schema"] != SCHEMA:
             raise DataError(
-                f"{source} has record schema {fields['schema']}, this suite reads {SCHEMA}: "
+                f"{source} has record schema {fields['schema']!r}, this suite reads {SCHEMA}: "
                 "run the cell again with --force."
             )
         fields["cell"] = Cell(**fields["cell"])
@@ -148,7 +148,8 @@ def parse(text: str, source: str) -> Record:
         record = Record(**fields)
         _check_types(record)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{source} is not a record ({error}): delete it and run again.") from None
+        reason = " ".join(str(error).split())  # a key of the file may hold line breaks
+        raise DataError(f"{source} is not a record ({reason}): delete it and run again.") from None
     return record
 
 

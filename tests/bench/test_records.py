@@ -19,7 +19,7 @@ from bench.records import (
     write_text,
 )
 from cookie.errors import DataError
-from tests.bench.hand_made import record, train
+from tests.bench.hand_made import record, train, uniform
 
 
 def test_a_limited_run_has_a_folder_of_its_own() -> None:
@@ -58,6 +58,16 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_any_text_gives_a_record_or_a_data_error(text: str) -> None:
     with pytest.raises(DataError):
         parse(text, "somewhere")
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema": "2\n<b>"}, {"cell": {"a\nb": 1}}, {"other\nfield": 0}]
+)
+def test_a_refusal_is_one_line_whatever_the_file_says(change: dict[str, object]) -> None:
+    content = json.loads(uniform("cookie", 3).to_json()) | change
+    with pytest.raises(DataError, match="somewhere") as caught:
+        parse(json.dumps(content), "somewhere")
+    assert "\n" not in str(caught.value)
 
 
 @given(st.dictionaries(st.sampled_from(["schema", "cell", "stamp", "values"]), st.integers()))
