@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bench.differences import Difference, compare
 from bench.layout import duration, significant, spread
 from bench.sections import View
-from bench.seed_contrasts import contrast
+from bench.seed_contrasts import Contrast, contrast
 from bench.sharing_points import STEPS
 from bench.systems import compiled_name, systems
 from bench.verdicts import MARGIN, Effect, Outcome, Verdict, one_seed, unknown
@@ -87,15 +87,13 @@ def _with_more_steps(view: View, rival: str) -> str:
         (point.times, contrast(view, point.system("cookie"), point.system(rival)))
         for point in STEPS[1:]
     ]
-    known = [(times, item) for times, item in found if item is not None]
-    if not known:
-        return ""
-    gaps = ", ".join(
-        spread(item.difference.value, *item.bounds, "+") + f" with {times} times the steps"
-        for times, item in known
-    )
-    fewest = min(len(item.seeds) for _, item in known)
-    return f"; not judged: {gaps} ({fewest} seed{'s' if fewest > 1 else ''})"
+    gaps = [_longer_gap(times, item) for times, item in found if item is not None]
+    return f"; not judged: {', '.join(gaps)}" if gaps else ""
+
+
+def _longer_gap(times: int, found: Contrast) -> str:
+    numbers, seeds = spread(found.difference.value, *found.bounds, "+"), len(found.seeds)
+    return f"{numbers} with {times} times the steps and {seeds} seed{'s' if seeds > 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

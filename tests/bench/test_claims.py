@@ -47,7 +47,7 @@ def test_more_steps_are_told_and_change_no_verdict(rival: str) -> None:
     longer = judge(view(*records))
     assert (longer.outcome, longer.effect) == (usual.outcome, usual.effect)
     assert "not judged: -90.0 (" in longer.reason
-    assert longer.reason.endswith(") with 2 times the steps (1 seed).")
+    assert longer.reason.endswith(") with 2 times the steps and 1 seed.")
 
 
 @pytest.mark.parametrize(
