@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.records import Cell, Section
-from cookie.errors import DataError, UserError
+from cookie.errors import DataError, UserError, one_line
 from cookie.files import write_json
 
 FOLDER = "failures"
@@ -77,7 +77,7 @@ def reason_of(error: Exception) -> str | None:
     """
     from cookie.shortage import is_shortage  # needs torch, and reports are rendered without
 
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, UserError):
         return text
     if is_shortage(error):

@@ -17,7 +17,7 @@ from bench.record_types import MISSHAPEN, TYPES, type_problems
 from bench.records import EVERY_SYSTEM, Kind, Record, read
 from bench.systems import systems
 from cookie.config import digest_of
-from cookie.errors import DataError
+from cookie.errors import DataError, one_line
 
 Check: TypeAlias = Callable[[Path, Record], Iterable[str]]
 REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.check}: {' '.join(self.problem.split())}"
+        return f"{self.path}: {self.check}: {one_line(self.problem)}"
 
     def to_dict(self) -> dict[str, str]:
         """Return plain values."""
@@ -85,8 +85,8 @@ def _checked(problems: Check, path: Path, record: Record) -> list[str]:
     try:
         return list(problems(path, record))
     except MISSHAPEN as error:
-        reason = " ".join(str(error).split())
-        return [f"the values are not as they should be ({type(error).__name__}: {reason})."]
+        kind = type(error).__name__
+        return [f"the values are not as they should be ({kind}: {one_line(error)})."]
 
 
 def shape_problems(record: Record) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from cookie.errors import DataError
+from cookie.errors import DataError, one_line
 
 Types: TypeAlias = Mapping[str, type | tuple[type, ...]]
 
@@ -62,8 +62,7 @@ def readable(what: str) -> Iterator[None]:
     try:
         yield
     except MISSHAPEN as error:
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"{what} cannot be made of its records ({type(error).__name__}: {reason}): "
+            f"{what} cannot be made of its records ({type(error).__name__}: {one_line(error)}): "
             "python -m bench.validate names those that are not sound."
         ) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.record_types import CELL, STAMP, TYPES, type_problems
-from cookie.errors import DataError
+from cookie.errors import DataError, one_line
 from cookie.files import replacing
 
 SCHEMA = 1
@@ -148,8 +148,9 @@ def parse(text: str, source: str) -> Record:
         record = Record(**fields)
         _check_types(record)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())  # a key of the file may hold line breaks
-        raise DataError(f"{source} is not a record ({reason}): delete it and run again.") from None
+        raise DataError(
+            f"{source} is not a record ({one_line(error)}): delete it and run again."
+        ) from None
     return record
 
 

@@ -24,6 +24,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"Unknown {kind} '{name}': {hint}")
 
 
+def one_line(text: object) -> str:
+    """Return what an error or a sentence says on one line, whatever names or values it quotes."""
+    return " ".join(str(text).split())
+
+
 def run_main(main: Callable[[], None]) -> None:
     """Run a command's ``main``; a :class:`UserError` becomes one sentence and exit code 2.
 
