@@ -98,9 +98,7 @@ def layers(layers: int) -> Settings:
 
 def longer(times: int) -> Settings:
     """Return settings of so many times the steps; the learning rate takes as long to fall."""
-    return lambda config: replace(
-        config, train=replace(config.train, steps=times * config.train.steps)
-    )
+    return lambda config: _with_steps(config, times * config.train.steps)
 
 
 def text_view(view: TextView) -> Settings:
@@ -116,13 +114,16 @@ def fresh_text(config: Config) -> Config:
 
 def first_half(config: Config) -> Config:
     """Return settings of a first stage: half of the steps."""
-    return replace(config, train=replace(config.train, steps=config.train.steps // 2))
+    return _with_steps(config, config.train.steps // 2)
 
 
 def second_half(config: Config) -> Config:
     """Return settings of a second stage: the steps that :func:`first_half` leaves."""
-    rest = config.train.steps - first_half(config).train.steps
-    return replace(config, train=replace(config.train, steps=rest))
+    return _with_steps(config, config.train.steps - first_half(config).train.steps)
+
+
+def _with_steps(config: Config, steps: int) -> Config:
+    return replace(config, train=replace(config.train, steps=steps))
 
 
 def then(first: Settings, second: Settings) -> Settings:

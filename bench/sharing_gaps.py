@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from bench.seed_contrasts import Contrast, change, contrast
 from bench.sharing_points import (
-    EVERY_AXIS,
+    BESIDE,
     OWN,
     REFERENCE,
     Axis,
     Point,
     Reach,
+    bases,
     out_of_reach,
     points,
 )
@@ -26,19 +27,17 @@ AXES: dict[Axis, str] = {"pairs": "training pairs", "depth": "depth", "steps": "
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One gap that is followed along axes.
+    """One gap that is followed along the axes at whose points the rival has systems.
 
     Attributes:
         rival: row of the ablation that COOKIE is compared with. subject: what is asked after.
         gap: what is taken from what, in words. marker: matplotlib marker.
-        axes: along which it is followed.
     """
 
     rival: str
     subject: str
     gap: str
     marker: str
-    axes: tuple[Axis, ...] = EVERY_AXIS
 
 
 QUESTIONS = (
@@ -57,14 +56,12 @@ QUESTIONS = (
         "COOKIE in place of the dual-stream",
         "COOKIE minus the linear dual-stream",
         "v",
-        ("steps",),
     ),
     Question(
         "single_stream",
         "COOKIE in place of the single-stream",
         "COOKIE minus the single-stream",
         "D",
-        ("steps",),
     ),
 )
 
@@ -110,7 +107,7 @@ def all_gaps(view: View) -> dict[Axis, list[Gap]]:
         axis: [
             gap
             for question in QUESTIONS
-            if axis in question.axes
+            if question.rival in (*bases(axis), BESIDE)
             for gap in _along(view, question, axis)
         ]
         for axis in AXES

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Literal, get_args
 
 import bench.variants  # noqa: F401  the rows of the ablation register themselves
@@ -64,11 +65,6 @@ class Point:
             return makings.longer(self.times)
         return makings.layers(self.layers) if self.layers else unchanged
 
-    @property
-    def bases(self) -> tuple[str, ...]:
-        """The rows that have a system of their own at this point."""
-        return (REFERENCE, *RIVALS, *(BASELINES if self.times > 1 else ()))
-
 
 OWN = Point("")
 SHARES = (
@@ -98,10 +94,17 @@ class Reach:
     batch_size: int
 
 
+def bases(axis: Axis) -> tuple[str, ...]:
+    """Return the rows that have a system of their own at every point of an axis."""
+    return (REFERENCE, *RIVALS, *(BASELINES if axis == "steps" else ()))
+
+
 def points(axis: Axis, own: int) -> list[Point]:
     """Return the points of an axis, ascending; the preset's ``own`` number of layers is one."""
-    if axis != "depth":
-        return list(SHARES if axis == "pairs" else STEPS)
+    if axis == "pairs":
+        return list(SHARES)
+    if axis == "steps":
+        return list(STEPS)
     others = [point for point in DEPTHS if point.layers not in (None, own)]
     return sorted([OWN, *others], key=lambda point: point.layers or own)
 
@@ -113,7 +116,7 @@ def cells(seeds: Sequence[int], layers: int, reach: Reach, axes: Sequence[Axis])
         point.system(base)
         for point, axis in found
         if not out_of_reach(point, reach)
-        for base in (*point.bases, BESIDE, *(BASELINES if axis == "steps" else ()))
+        for base in (*bases(axis), BESIDE)
     ]
     known = [name for name in dict.fromkeys(names) if name in systems]
     return cells_of(known, seeds, ("train", "accuracy"))
@@ -154,7 +157,8 @@ def _register(base: str, point: Point) -> None:
     )
 
 
-for _point in dict.fromkeys((*SHARES, *DEPTHS, *STEPS)):
-    for _base in _point.bases:
+_PLACES: dict[Axis, tuple[Point, ...]] = {"pairs": SHARES, "depth": DEPTHS, "steps": STEPS}
+for _axis, _points in _PLACES.items():
+    for _point, _base in product(_points, bases(_axis)):
         if _point.system(_base) not in systems:
             _register(_base, _point)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from bench.sharing_points import (
     RIVALS,
     SHARES,
     STEPS,
+    Axis,
     Point,
     Reach,
+    bases,
     cells,
     left_out,
     out_of_reach,
@@ -44,8 +47,10 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 def test_every_point_has_all_systems_and_names_are_those_of_the_ablation() -> None:
-    for point in (*SHARES, *DEPTHS, *STEPS):
-        for base in point.bases:
+    axes: dict[Axis, tuple[Point, ...]] = {"pairs": SHARES, "depth": DEPTHS, "steps": STEPS}
+    for axis, base in product(axes, (*RIVALS, *BASELINES, REFERENCE)):
+        assert (base in bases(axis)) == (axis == "steps" or base not in BASELINES)
+        for point in axes[axis] if base in bases(axis) else ():
             system = systems[point.system(base)]
             assert system.train_share == point.share
             assert system.build is systems[base].build
