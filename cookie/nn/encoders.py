@@ -17,6 +17,7 @@ from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, TextBatch
 from cookie.nn.attention import FeedForward, SelfAttention
 from cookie.nn.convnet import ConvNet
+from cookie.nn.depthwise import fast_gradients
 from cookie.nn.weights import (
     EFFICIENTNET_LITE0,
     check_bert,
@@ -78,7 +79,8 @@ class VisualEncoder(nn.Module):
             return images.tokens.float()
         pixels = self.normalize(images.data)  # (B, 3, S, S)
         run = getattr(self.backbone, "forward_features", self.backbone)
-        return self._as_tokens(run(pixels.contiguous(memory_format=torch.channels_last)))
+        with fast_gradients(pixels):
+            return self._as_tokens(run(pixels.contiguous(memory_format=torch.channels_last)))
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """Return what the backbone wants for ``pixels``: uint8 in 0..255, or floats in 0..1."""
