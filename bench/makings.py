@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FRESH_TEXT_LAYERS = 2
 """Layers of a text encoder that starts from nothing: six would not learn in the same budget."""
+FINE_TUNING_BATCH = 128
+FINE_TUNING_RATE, FINE_TUNING_ENCODER_RATE = 1e-4, 5e-5
 
 
 def unshared(config: Config, vocabulary_size: int) -> nn.Module:
@@ -120,6 +122,23 @@ def first_half(config: Config) -> Config:
 def second_half(config: Config) -> Config:
     """Return settings of a second stage: the steps that :func:`first_half` leaves."""
     return _with_steps(config, config.train.steps - first_half(config).train.steps)
+
+
+def fine_tuned(config: Config) -> Config:
+    """Return settings of a last stage in which the pretrained encoders learn too.
+
+    For retrieval alone, as the paper fine-tunes, and for as many steps again. A batch of
+    photographs is gone through in parts: what an encoder keeps of one for its gradients takes
+    tens of megabytes.
+    """
+    train = replace(
+        config.train,
+        batch_size=FINE_TUNING_BATCH,
+        micro_batch=FINE_TUNING_BATCH // 2,
+        learning_rate=FINE_TUNING_RATE,
+        encoder_rate=FINE_TUNING_ENCODER_RATE,
+    )
+    return losses()(replace(config, regime="finetune", train=train))
 
 
 def _with_steps(config: Config, steps: int) -> Config:

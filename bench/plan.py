@@ -35,7 +35,8 @@ def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -
 def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
     if kind == "train":
         parts = [part for row in rows for part in systems[row].parts]
-        return [Cell("train", part, seed) for seed in seeds for part in parts]
+        begun = [name for part in parts for name in (systems[part].start, part) if name]
+        return [Cell("train", part, seed) for seed in seeds for part in begun]
     having = [row for row in rows if kind in systems[row].kinds]
     if kind in ("accuracy", "images", "texts"):
         return [Cell(kind, row, seed) for seed in seeds for row in having]
@@ -51,14 +52,17 @@ def merge(plans: Iterable[Sequence[Cell]]) -> list[Cell]:
 
 
 def needed(cell: Cell, measured: Sequence[str]) -> list[Cell]:
-    """Return the trainings that a cell works with.
+    """Return the trainings that a cell works with, or that a training begins with.
 
     Args:
         cell: of a plan.
         measured: names of the systems that it measures.
     """
-    parts = dict.fromkeys(part for name in measured for part in systems[name].parts)
-    return [] if cell.kind == "train" else [Cell("train", part, cell.seed) for part in parts]
+    if cell.kind == "train":
+        parts = {systems[cell.system].start: None} if systems[cell.system].start else {}
+    else:
+        parts = dict.fromkeys(part for name in measured for part in systems[name].parts)
+    return [Cell("train", part, cell.seed) for part in parts]
 
 
 def compilable(cells: Sequence[Cell], device: torch.device) -> list[Cell]:

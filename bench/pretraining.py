@@ -10,7 +10,6 @@ from torch import nn
 
 from bench.systems import changes, systems
 from bench.workshop import Workshop
-from cookie.config import Config
 from cookie.features import build_corpora
 from cookie.interfaces import Corpus
 from cookie.training.identity import Stage
@@ -27,11 +26,6 @@ class Pretrained:
 
     result: TrainResult
     start: Start
-
-    def into(self, module: nn.Module, config: Config) -> Stage:
-        """Put the weights into ``module``; return the stage that begins with them."""
-        self.start.fill(module, config)
-        return Stage("finetune", self.start.digest)
 
 
 def pretrain(
@@ -55,6 +49,16 @@ def pretrain(
         stage=Stage("pretrain"),
     )
     return Pretrained(result, read_start(folder))
+
+
+def started(workshop: Workshop, system: str, seed: int) -> Start | None:
+    """Return the trained row that ``system`` begins with; None where it begins with none.
+
+    Raises:
+        UserError: that row has not been trained here.
+    """
+    row = systems[system].start
+    return read_start(workshop.run_dir(row, seed)) if row else None
 
 
 def pretraining_facts(workshop: Workshop, system: str) -> dict[str, Any]:

@@ -90,7 +90,15 @@ def _variant(workshop: Workshop, cell: Cell) -> dict[str, Any]:
     if not systems[cell.system].variant:
         return {"changed": changed} if changed else {}
     share = {"train_share": systems[cell.system].train_share}
-    return {"changed": changed, **share, **pretraining_facts(workshop, cell.system)}
+    before = pretraining_facts(workshop, cell.system) | _start(workshop, cell)
+    return {"changed": changed, **share, **before}
+
+
+def _start(workshop: Workshop, cell: Cell) -> dict[str, Any]:
+    """Return the trained row that a training begins with; nothing where it begins with none."""
+    row = systems[cell.system].start
+    weights = _weights(workshop, (row,), cell.seed) if row else None
+    return {"start": {"system": row, "weights": weights}} if row else {}
 
 
 def _weights(workshop: Workshop, parts: Sequence[str], seed: int) -> list[str | None]:

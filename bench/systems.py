@@ -62,6 +62,8 @@ class System:
         pretraining: the preset's settings to those of a stage before, with a corpus of its own;
             None for one stage.
         pretrained_text: whether it only exists where the preset's text encoder is pretrained.
+        start: the row whose best weights of the same seed its training begins with; it only
+            exists where that row keeps its encoders frozen. "" for none.
     """
 
     name: str
@@ -79,11 +81,14 @@ class System:
     train_share: float = 1.0
     pretraining: Settings | None = None
     pretrained_text: bool = False
+    start: str = ""
 
     def suits(self, config: Config) -> bool:
         """Whether the system exists under a preset's settings."""
         if self.compiled and config.preset == "smoke":
             return False  # compiling would take most of its time, and it measures nothing
+        if self.start and config.regime != "frozen":
+            return False
         return config.text.weights != "none" or not self.pretrained_text
 
 
@@ -91,7 +96,8 @@ def changes(preset: Config, config: Config) -> dict[str, Any]:
     """Return ``part.field`` -> value of every setting in which ``config`` is not ``preset``."""
     before, after = preset.to_dict(), config.to_dict()
     parts = {name: value for name, value in after.items() if isinstance(value, dict)}
-    return {
+    regime = {} if config.regime == preset.regime else {"regime": config.regime}
+    return regime | {
         f"{part}.{name}": value
         for part, fields in parts.items()
         for name, value in fields.items()

@@ -56,6 +56,10 @@ _QUEUE = (
     f"The image-text loss also tells a pair from the {LossConfig().queue_size:,} newest of earlier "
     "batches"
 )
+_FINE_TUNED = (
+    "Goes on from the weights of the same system with frozen encoders, for as many steps again, of "
+    f"{makings.FINE_TUNING_BATCH} pairs, in which everything learns, by the image-text loss alone."
+)
 _BUDGET = "The first images of the training split with their captions, for as many steps as all."
 
 VARIANTS: tuple[Variant, ...] = (
@@ -228,6 +232,26 @@ VARIANTS: tuple[Variant, ...] = (
         settings=makings.fresh_text,
         note=_FRESH,
         system=_PRETRAINED,
+    ),
+    Variant(
+        "dual_stream_finetuned",
+        "linear dual-stream, encoders fine-tuned",
+        "+ encoders fine-tuned",
+        "dual_stream",
+        build=systems["dual_stream"].build,
+        settings=makings.fine_tuned,
+        note=_FINE_TUNED,
+        system=(("start", "dual_stream"),),
+    ),
+    Variant(
+        "cookie_finetuned",
+        "COOKIE, encoders fine-tuned",
+        "COOKIE in place of the dual-stream",
+        "dual_stream_finetuned",
+        build=_COOKIE,
+        settings=makings.fine_tuned,
+        note=_FINE_TUNED,
+        system=(("start", "cookie"),),
     ),
     *(
         Variant(

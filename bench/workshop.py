@@ -18,7 +18,7 @@ from bench.one_setting import changed
 from bench.records import Section
 from bench.systems import systems
 from cookie import devices
-from cookie.config import AugmentConfig, Config
+from cookie.config import AugmentConfig, Config, Regime
 from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, growers
@@ -116,7 +116,10 @@ class Workshop:
         return tokenizer_for(self.config.text, self.dataset.split("train").captions)
 
     def corpora(
-        self, text_layers: int | None = None, view: TextView | None = None
+        self,
+        text_layers: int | None = None,
+        view: TextView | None = None,
+        regime: Regime | None = None,
     ) -> dict[str, Corpus]:
         """Return the corpora for training and accuracy; cached features in the frozen regime.
 
@@ -124,25 +127,36 @@ class Workshop:
             text_layers: depth of cached caption states; None is the whole text encoder.
             view: second view of captions that has to be among the cached ones; None for the
                 preset's own.
+            regime: of what they are for; None for the section's.
         """
         augment = replace(self.config.augment, text=view or self.config.augment.text)
-        key = text_layers, augment.text == "delete"
+        regime = regime or self.config.regime
+        key = text_layers, augment.text == "delete", regime
         if key not in self._corpora:
-            made = self._build(self.dataset, text_layers, augment)
+            made = self._build(self.dataset, text_layers, augment, regime)
             self._corpora[key] = made | {"test": self._limited(made["test"])}
         return self._corpora[key]
 
     def _build(
-        self, dataset: RetrievalDataset, text_layers: int | None, augment: AugmentConfig
+        self,
+        dataset: RetrievalDataset,
+        text_layers: int | None,
+        augment: AugmentConfig,
+        regime: Regime,
     ) -> dict[str, Corpus]:
         return build_corpora(
             dataset,
-            replace(self.config, augment=augment),
+            replace(self.config, augment=augment, regime=regime),
             self.tokenizer,
             device=self.device,
             cache_dir=self.cache,
             text_layers=text_layers,
         )
+
+    def corpora_of(self, system: str, module: nn.Module) -> dict[str, Corpus]:
+        """Return the corpora that ``system`` reads: :meth:`corpora` as ``module`` asks for them."""
+        layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
+        return self.corpora(layers, view, self.settings(system).regime)
 
     def training_split(self, system: str, module: nn.Module) -> Corpus:
         """Return what ``system`` is trained on.
@@ -153,12 +167,13 @@ class Workshop:
         Raises:
             UserError: there are to be more, and this data set has no more.
         """
-        layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
         share = systems[system].train_share
         if share > 1:
+            layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
             augment = replace(self.config.augment, text=view or self.config.augment.text)
-            return self._build(self._grown(share), layers, augment)["train"]
-        corpus = self.corpora(layers, view)["train"]
+            regime = self.settings(system).regime
+            return self._build(self._grown(share), layers, augment, regime)["train"]
+        corpus = self.corpora_of(system, module)["train"]
         return corpus if share == 1 else FirstImages(corpus, round(share * corpus.image_count))
 
     @cached_property

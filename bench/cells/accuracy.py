@@ -74,9 +74,10 @@ def _floor(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, An
 
 
 def _dual(workshop: Workshop, system: str, seed: int, protocol: Mapping[str, Any]) -> Evaluated:
-    encoder = cast(DualEncoder, workshop.trained(systems[system].parts[0], seed))
-    corpus = workshop.corpora()["test"]
-    found = encoded(encoder, corpus, workshop.device, workshop.precision)
+    part = systems[system].parts[0]
+    module = workshop.trained(part, seed)
+    corpus = workshop.corpora_of(part, module)["test"]
+    found = encoded(cast(DualEncoder, module), corpus, workshop.device, workshop.precision)
     return evaluate(found.images, found.captions, corpus.caption_image), False
 
 

@@ -24,7 +24,7 @@ from cookie.training.precision import Precision
 def prepared(workshop: Workshop, part: str, seed: int) -> tuple[PairScorer, Corpus, Prepared]:
     """Return a trained pair scorer, the test split as it reads it, and its prepared states."""
     module = workshop.trained(part, seed)
-    corpus = workshop.corpora(getattr(module, "text_layers", None))["test"]
+    corpus = workshop.corpora_of(part, module)["test"]
     scorer = cast(PairScorer, module)
     return scorer, corpus, prepare_corpus(scorer, corpus, precision=workshop.precision)
 

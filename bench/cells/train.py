@@ -12,14 +12,14 @@ from baselines.equal_parameters import above_encoders
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
 from bench.histories import samples_of
-from bench.pretraining import pretrain
+from bench.pretraining import Pretrained, pretrain, started
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, IndexArray, PairScorer
 from cookie.retrieval import direction_metrics, evaluate
 from cookie.retrieval.positives import image_positives
-from cookie.training.identity import SINGLE
+from cookie.training.identity import SINGLE, Stage
 from cookie.training.precision import Precision
 from cookie.training.trainer import TrainResult, train
 
@@ -31,24 +31,36 @@ def run(
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Train ``system``, in one stage or two; go on from its checkpoint where there is one."""
     module = workshop.untrained(system, seed)
-    corpora = workshop.corpora(getattr(module, "text_layers", None))
+    settings = workshop.settings(system)
+    corpora = workshop.corpora_of(system, module)
     corpus = workshop.training_split(system, module)
     validate = validation(systems[system].family, corpora["val"], workshop)
     before = pretrain(workshop, system, seed, validate)
     result = train(
         module,
         corpus,
-        workshop.settings(system),
+        settings,
         seed=seed,
         device=workshop.device,
         run_dir=workshop.run_dir(system, seed),
         validate=validate,
-        stage=SINGLE if before is None else before.into(module, workshop.settings(system)),
+        stage=_stage_of(workshop, system, seed, module, before),
     )
     results = [result] if before is None else [before.result, result]
     common = {"training_pairs": len(corpus.captions), **parameters(module)}
     samples = samples_of(result.history) if before is None else {}  # a history is of one stage
-    return _values(results, workshop.config.train.batch_size) | common, samples
+    return _values(results, settings.train.batch_size) | common, samples
+
+
+def _stage_of(
+    workshop: Workshop, system: str, seed: int, module: nn.Module, before: Pretrained | None
+) -> Stage:
+    """Return what part of the training is ahead; ``module`` gets the weights it begins with."""
+    start = started(workshop, system, seed) if before is None else before.start
+    if start is None:
+        return SINGLE
+    start.fill(module, workshop.settings(system))
+    return Stage("finetune", start.digest)
 
 
 def _values(results: list[TrainResult], size: int) -> dict[str, Any]:
@@ -107,7 +119,7 @@ def validation(
 def judged(workshop: Workshop, system: str, seed: int, queries: int) -> float:
     """Return the validation RSUM of a trained system; see :func:`validation`."""
     module = workshop.trained(system, seed)
-    corpus = workshop.corpora(getattr(module, "text_layers", None))["val"]
+    corpus = workshop.corpora_of(system, module)["val"]
     return validation(systems[system].family, corpus, workshop, queries)(module)
 
 

@@ -21,7 +21,7 @@ from cookie.training.distributed import Processes
 from cookie.training.order import pair_batches
 from cookie.training.step import Stepper
 
-TRAINED = [variant for variant in VARIANTS if not dict(variant.system).get("pretrained_text")]
+TRAINED = [variant for variant in VARIANTS if systems[variant.name].suits(preset("tiny"))]
 NAMES = {variant.name: variant for variant in VARIANTS}
 
 

@@ -81,10 +81,12 @@ def uses(net: nn.Module, *, low: bool = True, learns: bool = True) -> int:
     return len(taken)
 
 
-def test_depthwise_convolutions_alone_are_sent_there():
+def test_slow_depthwise_convolutions_alone_are_sent_there():
     assert uses(network()[:2]) == 2  # the depthwise one, and the sequence that ends with it
-    assert uses(nn.Conv2d(3, 4, 3)) == 0
-    assert uses(nn.Conv2d(3, 6, 3, groups=3)) == 1
+    assert uses(nn.Conv2d(3, 4, 5)) == 0
+    assert uses(nn.Conv2d(3, 6, 3, groups=3)) == 0
+    assert uses(nn.Conv2d(3, 6, 3, 2, groups=3)) == 1
+    assert uses(nn.Conv2d(3, 6, 5, groups=3)) == 1
 
 
 def test_float32_and_inference_stay_with_torch():
