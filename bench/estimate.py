@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
+from statistics import median
 from typing import Literal, assert_never
 
 from bench.choice import Estimate
@@ -11,7 +13,7 @@ from bench.effort import growth_effort_of, load_effort_of
 from bench.measure.peaks import matmul_peak
 from bench.records import Cell, Record, read
 from bench.runner import Runner
-from bench.systems import systems
+from bench.systems import Family, systems
 from cookie.config import Config
 from cookie.errors import DataError
 from cookie.training.precision import computing_dtype
@@ -106,16 +108,42 @@ class CostModel:
         return min(record.seconds, self._encoding() + times * given)
 
     def _train(self, system: str) -> float:
+        """As long for its arithmetic as its kind of training took here; else by the peak."""
+        paces, work = self._paces.get(self._kind(system)), self._training(system)
+        return work * median(paces) if paces else work / self.rate
+
+    @cached_property
+    def _paces(self) -> dict[tuple[str, str], list[float]]:
+        """Seconds a FLOP of the trainings that this section has records of, by :meth:`_kind`."""
+        paces: dict[tuple[str, str], list[float]] = {}
+        for path in self.runner.store.folder.glob("*-train.json"):
+            with suppress(OSError, DataError):
+                record = read(path)
+                if (name := record.cell.system) in systems:
+                    pace = record.seconds / self._training(name)
+                    paces.setdefault(self._kind(name), []).append(pace)
+        return paces
+
+    def _kind(self, system: str) -> tuple[str, str]:
+        """Return family and regime: what decides which part of the arithmetic takes the time."""
+        return systems[system].family, self.runner.workshop.settings(system).regime
+
+    def _training(self, system: str) -> float:
+        """FLOPs of a system's training, of both stages where it has two."""
+        row, workshop = systems[system], self.runner.workshop
+        before = [] if row.pretraining is None else [row.pretraining(workshop.config)]
+        return sum(self._stage(row.family, one) for one in [workshop.settings(system), *before])
+
+    def _stage(self, family: Family, config: Config) -> float:
         """Three times the forward pass; frozen encoders are read from their cache."""
-        config = self.runner.workshop.settings(system)
-        settings, joint = config.train, config.joint
+        settings, joint, loss = config.train, config.joint, config.loss
         frozen = config.regime == "frozen"
         item = self._head(config) + (0.0 if frozen else self._image() + self._caption())
-        if systems[system].family == "pair":
+        if family == "pair":
             item += joint.matching_share * (1 + 2 * joint.negatives) * self._pair()
-        else:
+        elif loss.image_image or loss.text_text:
             item *= 2  # second views
-        return 3 * settings.steps * settings.batch_size * item / self.rate
+        return 3 * settings.steps * settings.batch_size * item
 
     def _head(self, config: Config) -> float:
         """FLOPs of what stands on the encoders, for an image and a caption."""

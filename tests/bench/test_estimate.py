@@ -14,7 +14,7 @@ from bench.records import EVERY_SYSTEM, Cell, Kind, read, write_text
 from bench.runner import Runner, RunOptions
 from bench.sharing_points import DEPTHS
 from bench.workshop import Setup, Workshop
-from tests.bench.hand_made import uniform
+from tests.bench.hand_made import train, uniform
 
 RATE = 1e9
 SYSTEM = {
@@ -144,6 +144,17 @@ def test_a_row_is_estimated_with_its_own_settings(model: CostModel) -> None:
     layer = 2 * (4 * width**2 + 2 * width * round(config.head.mlp_ratio * width))
     pairs = config.train.steps * config.train.batch_size
     assert four - one == pytest.approx(3 * pairs * 2 * tokens * 3 * layer / RATE)
+
+
+def test_a_training_is_estimated_by_those_of_its_kind_that_are_recorded(model: CostModel) -> None:
+    """Two records say twice and four times what arithmetic alone would: three times is expected."""
+    deep, pair = (model._training(name) / RATE for name in (DEEP, "single_stream"))
+    for name, times in (("cookie", 2), ("unshared", 4)):
+        recorded = dataclasses.replace(train(name), seconds=times * model._training(name) / RATE)
+        write_text(model.runner.store.path(recorded.cell), recorded.to_json())
+    write_text(model.runner.store.folder / "broken-seed0-train.json", "{")
+    assert model.seconds(Cell("train", DEEP, 5), []) == pytest.approx(3 * deep)
+    assert model.seconds(Cell("train", "single_stream", 0), []) == pytest.approx(pair)
 
 
 DEEP = DEPTHS[-1].system("cookie")
