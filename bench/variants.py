@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from bench import makings
-from bench.systems import Builder, Settings, System, register, systems, unchanged
+from bench.systems import systems
+from bench.variant import Variant
 from cookie.config import LossConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One row of the ablation.
-
-    Attributes:
-        name: of the system. label: in the table.
-        change: in what it differs from its control.
-        control: the row that it differs from in this one thing; "" for where the chain begins.
-        core: whether the claim needs it; the others are asked for with ``--variants``.
-        build: of a system that exists for the ablation alone; None for one that all tables show.
-        settings: the preset's settings to the row's.
-        note: footnote, or "".
-        system: further fields of the :class:`bench.systems.System`.
-    """
-
-    name: str
-    label: str
-    change: str
-    control: str = ""
-    core: bool = False
-    build: Builder | None = None
-    settings: Settings = unchanged
-    note: str = ""
-    system: tuple[tuple[str, Any], ...] = ()
-
 
 _COOKIE = systems["cookie"].build
 _IMAGE_TEXT = makings.losses()
@@ -271,24 +242,6 @@ VARIANTS: tuple[Variant, ...] = (
     ),
 )
 
-
-def _register(variant: Variant) -> None:
-    register(
-        System(
-            name=variant.name,
-            label=variant.label,
-            family="dual",
-            build=variant.build,
-            parts=(variant.name,),
-            kinds=("train", "accuracy"),
-            note=variant.note,
-            settings=variant.settings,
-            variant=True,
-            **dict(variant.system),
-        )
-    )
-
-
 for _variant in VARIANTS:
     if _variant.build is not None:
-        _register(_variant)
+        _variant.register()

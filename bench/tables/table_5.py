@@ -15,7 +15,8 @@ from bench.sharing import sharing_aligns
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 from bench.training_plots import TrainingPanel, Trainings, one_by_one, trainings_of
-from bench.variants import VARIANTS, Variant
+from bench.variant import Variant
+from bench.variants import VARIANTS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

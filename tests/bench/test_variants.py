@@ -14,7 +14,8 @@ from bench.records import Cell
 from bench.reproduce import Options, plan
 from bench.runner import Runner, RunOptions
 from bench.systems import changes, suits, systems
-from bench.variants import VARIANTS, Variant
+from bench.variant import Variant
+from bench.variants import VARIANTS
 from bench.workshop import FirstImages, Setup, Workshop
 from cookie.presets import preset
 from cookie.training.distributed import Processes
