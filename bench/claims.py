@@ -12,6 +12,7 @@ from bench.sections import View
 from bench.seed_contrasts import Contrast, contrast
 from bench.sharing_points import STEPS
 from bench.systems import compiled_name, systems
+from bench.variants import FINE_TUNED
 from bench.verdicts import MARGIN, Effect, Outcome, Verdict, one_seed, unknown
 
 CLAIMED_PER_MILLE = 3.0
@@ -34,7 +35,7 @@ def beats_dual_stream(view: View) -> Verdict:
         outcome = "holds" if difference.value > 0 else "does not hold"
     tail = "" if difference.significant else ", no difference"
     numbers = _numbers("COOKIE", "the dual-stream", difference)
-    reason = f"{numbers}{tail}{_seeds(view)}{_with_more_steps(view, 'dual_stream')}."
+    reason = f"{numbers}{tail}{_seeds(view)}{_otherwise(view, 'dual_stream')}."
     return Verdict(claim, outcome, reason, _effect(difference))
 
 
@@ -51,9 +52,9 @@ def competitive_with_single_stream(view: View) -> Verdict:
         outcome = "does not hold"
     numbers = _numbers("COOKIE", "the single-stream", difference)
     meaning = f"competitive means no more than {MARGIN:g} points behind"
-    longer = _with_more_steps(view, "single_stream")
+    otherwise = _otherwise(view, "single_stream")
     return Verdict(
-        claim, outcome, f"{numbers}; {meaning}{_seeds(view)}{longer}.", _effect(difference)
+        claim, outcome, f"{numbers}; {meaning}{_seeds(view)}{otherwise}.", _effect(difference)
     )
 
 
@@ -81,19 +82,21 @@ def _seeds(view: View) -> str:
     return "" if evidence is None else one_seed(len(evidence.seeds))
 
 
-def _with_more_steps(view: View, rival: str) -> str:
-    """Return what is left of the difference where both learned for longer; "" if not known."""
+def _otherwise(view: View, rival: str) -> str:
+    """Return what is left of the difference where both were trained otherwise; "" if not known."""
+    trainings = {point.suffix: point.label for point in STEPS[1:]}
+    trainings[FINE_TUNED] = "fine-tuned encoders"
     found = [
-        (point.times, contrast(view, point.system("cookie"), point.system(rival)))
-        for point in STEPS[1:]
+        (how, contrast(view, f"cookie_{suffix}", f"{rival}_{suffix}"))
+        for suffix, how in trainings.items()
     ]
-    gaps = [_longer_gap(times, item) for times, item in found if item is not None]
+    gaps = [_gap(how, item) for how, item in found if item is not None]
     return f"; not judged: {', '.join(gaps)}" if gaps else ""
 
 
-def _longer_gap(times: int, found: Contrast) -> str:
+def _gap(how: str, found: Contrast) -> str:
     numbers, seeds = spread(found.difference.value, *found.bounds, "+"), len(found.seeds)
-    return f"{numbers} with {times} times the steps and {seeds} seed{'s' if seeds > 1 else ''}"
+    return f"{numbers} with {how} and {seeds} seed{'s' if seeds > 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

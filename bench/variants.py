@@ -7,6 +7,9 @@ from bench.systems import systems
 from bench.variant import Variant
 from cookie.config import LossConfig
 
+FINE_TUNED = "finetuned"
+"""Ends the names of the rows in which pretrained encoders learn as well."""
+
 _COOKIE = systems["cookie"].build
 _IMAGE_TEXT = makings.losses()
 _PRETRAINED = (("pretrained_text", True),)
@@ -205,7 +208,7 @@ VARIANTS: tuple[Variant, ...] = (
         system=_PRETRAINED,
     ),
     Variant(
-        "dual_stream_finetuned",
+        f"dual_stream_{FINE_TUNED}",
         "linear dual-stream, encoders fine-tuned",
         "+ encoders fine-tuned",
         "dual_stream",
@@ -215,10 +218,10 @@ VARIANTS: tuple[Variant, ...] = (
         system=(("start", "dual_stream"),),
     ),
     Variant(
-        "cookie_finetuned",
+        f"cookie_{FINE_TUNED}",
         "COOKIE, encoders fine-tuned",
         "COOKIE in place of the dual-stream",
-        "dual_stream_finetuned",
+        f"dual_stream_{FINE_TUNED}",
         build=_COOKIE,
         settings=makings.fine_tuned,
         note=_FINE_TUNED,

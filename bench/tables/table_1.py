@@ -25,6 +25,7 @@ from bench.sharing_points import LONGER
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 from bench.training_plots import TrainingPanel, Trainings, together, trainings_of
+from bench.variants import FINE_TUNED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,11 +38,13 @@ NEAR = 2.0
 COLLAPSED = (
     "Hardly better than chance: this training collapsed, which says nothing of the architecture."
 )
-MORE_STEPS = (
-    "What the common budget withholds. No claim is judged by these rows, and the dual-stream that "
-    "they are compared with is that of the common budget; the page `when_sharing_pays.md` has the "
-    "gaps between systems of as many steps."
+OTHERWISE = (
+    "What the common budget and frozen encoders withhold. No claim is judged by these rows, and "
+    "the dual-stream that they are compared with is that of the common budget; the page "
+    "`when_sharing_pays.md` has the gaps between systems of as many steps, table 5 that between "
+    "systems with fine-tuned encoders."
 )
+TUNED = tuple(f"{base}_{FINE_TUNED}" for base in ("dual_stream", "cookie"))
 APART = "dual_stream_triplet"
 """The row that no claim is judged by; the footnote says why."""
 REFERENCE = "dual_stream"
@@ -57,8 +60,8 @@ COLUMNS = (
 
 
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
-    """Return the cells that the table needs; ``variants`` are rows of more steps."""
-    return cells_of(ROWS + LONGER if variants else ROWS, seeds, ("train", "accuracy"))
+    """Return the cells that the table needs; ``variants`` are rows of other trainings."""
+    return cells_of(ROWS + LONGER + TUNED if variants else ROWS, seeds, ("train", "accuracy"))
 
 
 def has_rows(view: View) -> bool:
@@ -69,12 +72,19 @@ def has_rows(view: View) -> bool:
 def block(view: View) -> Block:
     """Lay out one section."""
     known = {name: evidence for name in view.rows if (evidence := view.evidence(name))}
-    rows, longer = _rows(view, view.rows, clear_winner(known)), _rows(view, LONGER)
+    rows, others = _rows(view, view.rows, clear_winner(known)), _rows(view, LONGER + TUNED)
     grids = [Grid(COLUMNS, rows)]
-    if longer:
-        grids.append(Grid(COLUMNS, longer, "With more steps than the common budget", MORE_STEPS))
+    if others:
+        grids.append(
+            Grid(
+                COLUMNS,
+                others,
+                "With another training: more steps, or fine-tuned encoders",
+                OTHERWISE,
+            )
+        )
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
-    return lay_out(grids, rows + longer, verdicts)
+    return lay_out(grids, rows + others, verdicts)
 
 
 def _rows(view: View, names: Sequence[str], best: str | None = None) -> list[dict[str, Value]]:

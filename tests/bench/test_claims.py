@@ -50,6 +50,16 @@ def test_more_steps_are_told_and_change_no_verdict(rival: str) -> None:
     assert longer.reason.endswith(") with 2 times the steps and 1 seed.")
 
 
+def test_fine_tuned_encoders_are_told_and_change_no_verdict() -> None:
+    records = [uniform("cookie", 30), uniform("dual_stream", 10)]
+    usual = beats_dual_stream(view(*records))
+    records += [uniform("cookie_finetuned", 30), uniform("dual_stream_finetuned", 36)]
+    tuned = beats_dual_stream(view(*records))
+    assert (tuned.outcome, tuned.effect) == (usual.outcome, usual.effect)
+    assert "not judged: -90.0 (" in tuned.reason
+    assert tuned.reason.endswith(") with fine-tuned encoders and 1 seed.")
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "outcome"),
     [(30, 10, "holds"), (20, 20, "holds"), (10, 30, "does not hold"), (20, 21, "undecided")],

@@ -10,7 +10,7 @@ from bench.records import Cell
 from bench.sections import View, views
 from bench.sharing_points import LONGER
 from bench.tables import tables
-from bench.tables.table_1 import chance
+from bench.tables.table_1 import TUNED, chance
 from tests.bench.hand_made import CAPTIONS, IMAGES, uniform, whole_section
 
 
@@ -89,12 +89,13 @@ def test_cells_need_no_speed() -> None:
     assert Cell("train", "ridge_floor", 0) not in cells
 
 
-def test_rows_of_a_larger_budget_stand_apart_and_none_of_them_is_best() -> None:
+def test_rows_that_were_trained_otherwise_stand_apart_and_none_of_them_is_best() -> None:
     asked, usual = (
         {cell.system for cell in tables["1"].cells((0,), variants)} for variants in (True, False)
     )
-    assert asked - usual == set(LONGER)
+    assert asked - usual == {*LONGER, *TUNED}
     names = {"cookie": 20, "cookie_steps_2": 30, "single_stream_steps_4": 40, "dual_stream": 12}
+    names["cookie_finetuned"] = 35
     (view,) = views([uniform(name, good) for name, good in names.items()])
     block = tables["1"].block(view)
     common, longer = block.grids
@@ -102,11 +103,12 @@ def test_rows_of_a_larger_budget_stand_apart_and_none_of_them_is_best() -> None:
     assert [row["system"] for row in longer.rows] == [
         "COOKIE, 2 times the steps",
         "single-stream, 4 times the steps",
+        "COOKIE, encoders fine-tuned",
     ]
     assert "No claim is judged by these rows" in longer.lead
     shown = [row["rsum_text"] for row in (*common.rows, *longer.rows)]
-    assert ["**" in text for text in shown] == [False, True, False, False]
-    assert len(block.rows) == 4
+    assert ["**" in text for text in shown] == [False, True, False, False, False]
+    assert len(block.rows) == 5
 
 
 def test_curves_end_where_the_gallery_does() -> None:
