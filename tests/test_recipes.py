@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import makings
 from cookie.presets import preset
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,12 @@ def test_the_recipes_are_the_presets() -> None:
     assert names == ["tiny", "small", "paper"]
     for setting, *written in rows:
         assert [value(name, setting) for name in names] == written, setting
+
+
+def test_the_rates_of_fine_tuned_rows_are_among_those_that_were_tried() -> None:
+    ours = makings.fine_tuned(preset("small")).train
+    tried = {(float(row[0]), float(row[1])) for row in tables()[3][1:]}
+    assert (ours.encoder_rate, ours.learning_rate) in tried
 
 
 def test_every_search_has_its_source_in_the_code() -> None:
