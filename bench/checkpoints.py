@@ -15,10 +15,10 @@ from baselines.pretrained.corpus import BundleCorpus
 from bench.architectures import architectures
 from bench.cells.accuracy import pair_metrics
 from bench.cells.rates import pair_rates
+from bench.first_images import FirstImages
 from bench.folds import folds_of
 from bench.measure.accuracy import AccuracySummary, summarize_accuracy
 from bench.measure.timer import timer_for
-from bench.workshop import FirstImages
 from cookie.encoding import encode_corpus
 from cookie.errors import UserError
 from cookie.interfaces import Corpus, DualEncoder, PairScorer

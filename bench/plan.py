@@ -34,9 +34,8 @@ def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -
 
 def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
     if kind == "train":
-        parts = [part for row in rows for part in systems[row].parts]
-        begun = [name for part in parts for name in (systems[part].start, part) if name]
-        return [Cell("train", part, seed) for seed in seeds for part in begun]
+        begun = [name for part in _parts(rows) for name in (systems[part].start, part) if name]
+        return [Cell("train", name, seed) for seed in seeds for name in begun]
     having = [row for row in rows if kind in systems[row].kinds]
     if kind in ("accuracy", "images", "texts"):
         return [Cell(kind, row, seed) for seed in seeds for row in having]
@@ -58,11 +57,12 @@ def needed(cell: Cell, measured: Sequence[str]) -> list[Cell]:
         cell: of a plan.
         measured: names of the systems that it measures.
     """
-    if cell.kind == "train":
-        parts = {systems[cell.system].start: None} if systems[cell.system].start else {}
-    else:
-        parts = dict.fromkeys(part for name in measured for part in systems[name].parts)
-    return [Cell("train", part, cell.seed) for part in parts]
+    found = [systems[cell.system].start] if cell.kind == "train" else _parts(measured)
+    return [Cell("train", part, cell.seed) for part in dict.fromkeys(found) if part]
+
+
+def _parts(rows: Sequence[str]) -> list[str]:
+    return [part for row in rows for part in systems[row].parts]
 
 
 def compilable(cells: Sequence[Cell], device: torch.device) -> list[Cell]:

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from bench.effort import effort_of
 from bench.environment import environment, hardware_slug
+from bench.first_images import FirstImages
 from bench.one_setting import changed
 from bench.records import Section
 from bench.systems import systems
@@ -24,7 +24,6 @@ from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, growers
 from cookie.data.pixels import open_pixels
 from cookie.data.scenes import more_scenes
-from cookie.data.selection import Selection
 from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.encoding import Embeddings, encode_corpus
 from cookie.features import build_corpora
@@ -261,14 +260,3 @@ def encoded(
     """Return a corpus's embeddings; the encoders compute in ``precision``, as in training."""
     with autocast(device, precision):
         return encode_corpus(encoder, corpus)
-
-
-class FirstImages(Selection):
-    """The first ``limit`` images of a corpus with their captions."""
-
-    def __init__(self, corpus: Corpus, limit: int) -> None:
-        count = min(limit, corpus.image_count)
-        own = corpus.caption_image < count
-        if not own[: own.sum()].all():
-            raise ValueError("captions have to be in the order of their images")
-        super().__init__(corpus, np.arange(count), np.flatnonzero(own))

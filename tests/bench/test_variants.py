@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.cells.train import parameters
+from bench.first_images import FirstImages
 from bench.plan import cells_of
 from bench.records import Cell
 from bench.reproduce import Options, plan
@@ -16,7 +17,7 @@ from bench.runner import Runner, RunOptions
 from bench.systems import changes, suits, systems
 from bench.variant import Variant
 from bench.variants import VARIANTS
-from bench.workshop import FirstImages, Setup, Workshop
+from bench.workshop import Setup, Workshop
 from cookie.presets import preset
 from cookie.training.distributed import Processes
 from cookie.training.order import pair_batches
