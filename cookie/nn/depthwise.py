@@ -26,9 +26,13 @@ def fast_gradients(images: Tensor) -> AbstractContextManager[object]:
     in bfloat16 are computed in float32. Where that gains nothing (another device, float32, no
     gradients) it does nothing.
     """
-    device = images.device.type
-    low = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
-    return _Depthwise() if device == "cpu" and low and torch.is_grad_enabled() else nullcontext()
+    gains = (
+        images.device.type == "cpu"  # first: not every device can be asked about autocast
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and torch.is_grad_enabled()
+    )
+    return _Depthwise() if gains else nullcontext()
 
 
 class _Depthwise(TorchFunctionMode):

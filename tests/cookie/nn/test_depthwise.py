@@ -104,3 +104,9 @@ def test_a_bias_and_frozen_weights_get_what_they_need():
     torch.testing.assert_close(
         net[1].bias.grad, torch.full((CHANNELS,), float(result[:, 0].numel())), rtol=0.01, atol=0
     )
+
+
+def test_a_device_without_autocast_is_no_error():
+    images = torch.empty(1, 3, 8, 8, device="meta")
+    with fast_gradients(images):
+        assert nn.Conv2d(3, 3, 5, groups=3, device="meta")(images).shape == (1, 3, 4, 4)
