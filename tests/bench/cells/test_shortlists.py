@@ -173,9 +173,13 @@ class ToyWorkshop:
         """Return one of the two."""
         return ToyEncoder() if part == "cookie" else CountingScorer(1)
 
-    def corpora(self, text_layers: int | None = None) -> dict[str, ToyCorpus]:
+    def corpora(self) -> dict[str, ToyCorpus]:
         """Return the test split alone."""
         return {"test": CORPUS}
+
+    def corpora_of(self, system: str, module: torch.nn.Module) -> dict[str, ToyCorpus]:
+        """Return what both of them read."""
+        return self.corpora()
 
 
 @pytest.mark.parametrize("rate", [1e9, 600.0])
