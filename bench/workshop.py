@@ -18,7 +18,7 @@ from bench.one_setting import changed
 from bench.records import Section
 from bench.systems import systems
 from cookie import devices
-from cookie.config import AugmentConfig, Config, Regime
+from cookie.config import Config, Regime
 from cookie.data.catalog import load_dataset
 from cookie.data.corpus import PixelCorpus
 from cookie.data.dataset import RetrievalDataset, growers
@@ -128,11 +128,10 @@ class Workshop:
                 preset's own.
             regime: of what they are for; None for the section's.
         """
-        augment = replace(self.config.augment, text=view or self.config.augment.text)
-        regime = regime or self.config.regime
-        key = text_layers, augment.text == "delete", regime
+        view, regime = view or self.config.augment.text, regime or self.config.regime
+        key = text_layers, view == "delete", regime
         if key not in self._corpora:
-            made = self._build(self.dataset, text_layers, augment, regime)
+            made = self._build(self.dataset, text_layers, view, regime)
             self._corpora[key] = made | {"test": self._limited(made["test"])}
         return self._corpora[key]
 
@@ -140,9 +139,10 @@ class Workshop:
         self,
         dataset: RetrievalDataset,
         text_layers: int | None,
-        augment: AugmentConfig,
+        view: TextView,
         regime: Regime,
     ) -> dict[str, Corpus]:
+        augment = replace(self.config.augment, text=view)
         return build_corpora(
             dataset,
             replace(self.config, augment=augment, regime=regime),
@@ -154,8 +154,12 @@ class Workshop:
 
     def corpora_of(self, system: str, module: nn.Module) -> dict[str, Corpus]:
         """Return the corpora that ``system`` reads: :meth:`corpora` as ``module`` asks for them."""
+        return self.corpora(*self._asked(system, module))
+
+    def _asked(self, system: str, module: nn.Module) -> tuple[int | None, TextView, Regime]:
+        """Return depth of caption states, second view and regime of what ``module`` reads."""
         layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
-        return self.corpora(layers, view, self.settings(system).regime)
+        return layers, view or self.config.augment.text, self.settings(system).regime
 
     def training_split(self, system: str, module: nn.Module) -> Corpus:
         """Return what ``system`` is trained on.
@@ -168,10 +172,7 @@ class Workshop:
         """
         share = systems[system].train_share
         if share > 1:
-            layers, view = getattr(module, "text_layers", None), getattr(module, "text_view", None)
-            augment = replace(self.config.augment, text=view or self.config.augment.text)
-            regime = self.settings(system).regime
-            return self._build(self._grown(share), layers, augment, regime)["train"]
+            return self._build(self._grown(share), *self._asked(system, module))["train"]
         corpus = self.corpora_of(system, module)["train"]
         return corpus if share == 1 else FirstImages(corpus, round(share * corpus.image_count))
 

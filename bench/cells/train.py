@@ -12,7 +12,7 @@ from baselines.equal_parameters import above_encoders
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
 from bench.histories import samples_of
-from bench.pretraining import Pretrained, pretrain, started
+from bench.pretraining import pretrain, started
 from bench.systems import systems
 from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
@@ -36,6 +36,9 @@ def run(
     corpus = workshop.training_split(system, module)
     validate = validation(systems[system].family, corpora["val"], workshop)
     before = pretrain(workshop, system, seed, validate)
+    start = started(workshop, system, seed) if before is None else before.start
+    if start is not None:
+        start.fill(module, settings)
     result = train(
         module,
         corpus,
@@ -44,23 +47,12 @@ def run(
         device=workshop.device,
         run_dir=workshop.run_dir(system, seed),
         validate=validate,
-        stage=_stage_of(workshop, system, seed, module, before),
+        stage=SINGLE if start is None else Stage("finetune", start.digest),
     )
     results = [result] if before is None else [before.result, result]
     common = {"training_pairs": len(corpus.captions), **parameters(module)}
     samples = samples_of(result.history) if before is None else {}  # a history is of one stage
     return _values(results, settings.train.batch_size) | common, samples
-
-
-def _stage_of(
-    workshop: Workshop, system: str, seed: int, module: nn.Module, before: Pretrained | None
-) -> Stage:
-    """Return what part of the training is ahead; ``module`` gets the weights it begins with."""
-    start = started(workshop, system, seed) if before is None else before.start
-    if start is None:
-        return SINGLE
-    start.fill(module, workshop.settings(system))
-    return Stage("finetune", start.digest)
 
 
 def _values(results: list[TrainResult], size: int) -> dict[str, Any]:
