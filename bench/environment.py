@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 import torch
 
-from bench.hardware import core_count, cpu_name, hardware_slug
+from bench.hardware import core_count, cpu_name, hardware_slug, instructions
 from bench.measure import nvml
 from bench.measure.timer import Device
+from cookie.training.precision import has_bfloat16
 
 __all__ = [
     "Commit",
@@ -76,7 +77,9 @@ class Environment:
 
     Attributes:
         slug: short stable name of the hardware, fit for a file name.
-        cpu: model name; cores: those this process may use; memory_bytes: of the machine.
+        cpu: model name; instructions: its widest vectors that torch uses; bfloat16: whether the
+            device multiplies matrices of it; cores: those this process may use; memory_bytes: of
+            the machine.
         gpu: name, None without; gpu_memory_bytes, driver, cuda likewise.
         float32_matmul: how the GPU multiplies float32 matrices: ``tf32``, ``ieee`` or ``none``
             (nothing was asked for, which is ``ieee``).
@@ -86,6 +89,8 @@ class Environment:
 
     slug: str
     cpu: str
+    instructions: str
+    bfloat16: bool
     cores: int
     memory_bytes: int
     python: str
@@ -161,6 +166,8 @@ def environment(device: Device = "cpu") -> Environment:
     return Environment(
         slug=hardware_slug(device),
         cpu=cpu_name(),
+        instructions=instructions(),
+        bfloat16=has_bfloat16(torch.device(device)),
         cores=core_count(),
         memory_bytes=psutil.virtual_memory().total,
         python=platform.python_version(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.guide import effect_columns
 from bench.layout import (
     Column,
     Footnotes,
@@ -17,9 +18,11 @@ from bench.layout import (
     significant,
     spread,
 )
+from bench.provenance import seeds
 from bench.records import read_all, write_text
 from bench.sections import View, views
 from bench.tables import tables
+from bench.verdicts import Verdict
 
 BEGIN, END = "<!-- generated: headline -->", "<!-- /generated -->"
 SHOWN = (("flickr8k", "small"), ("scenes", "tiny"))
@@ -36,12 +39,16 @@ COLUMNS = (
 
 
 def headline(results: Path) -> str:
-    """Return the tables of the data sets in ``SHOWN``, each with its plot and its verdicts."""
-    parts = [
-        _section(results / dataset, view)
-        for dataset, preset in SHOWN
-        for view in _sections(results / dataset, preset)
-    ]
+    """Return a table of each data set in ``SHOWN`` with its plot and its verdicts.
+
+    Of several machines one has its table here, that with the most trainings; of the others there
+    is a sentence.
+    """
+    parts = []
+    for dataset, preset in SHOWN:
+        first, *others = sorted(_sections(results / dataset, preset), key=_weight) or [None]
+        if first is not None:
+            parts += [_section(results / dataset, first), *map(_elsewhere, others)]
     return "\n\n".join(parts)
 
 
@@ -66,6 +73,30 @@ def _sections(folder: Path, preset: str) -> Sequence[View]:
         return []
     found = [v for v in views(read_all(folder)) if v.section.preset == preset]
     return [v for v in found if v.section.limit is None and tables["2"].has_rows(v)]
+
+
+def _weight(view: View) -> int:
+    """Sort the section with the most trainings to the front."""
+    return -sum(record.cell.kind == "accuracy" for record in view.records)
+
+
+def _elsewhere(view: View) -> str:
+    """Return the verdicts of a further section in a sentence."""
+    found = [v for v in tables["2"].block(view).verdicts if isinstance(v, Verdict)]
+    said = [f"{v.number} {v.outcome}{_size(v)}" for v in found]
+    trained = len(seeds(view))
+    return (
+        f"On {view.newest.hardware['description']}, {trained} seed{'s' if trained > 1 else ''}: "
+        f"{'; '.join(said)}."
+    )
+
+
+def _size(verdict: Verdict) -> str:
+    """Return the effect in brackets; nothing where none was measured."""
+    if verdict.effect is None:
+        return ""
+    columns = effect_columns(verdict.effect)
+    return f" ({columns['effect']}, {columns['bounds']})"
 
 
 def _section(folder: Path, view: View) -> str:

@@ -52,10 +52,18 @@ def facts(view: View) -> list[str]:
         f"- preset: `{view.section.preset}`, regime `{view.section.regime}` "
         f"({REGIMES[view.section.regime]}); configuration `{newest.stamp.config_digest}`",
         f"- seeds: {', '.join(str(seed) for seed in seeds(view))} (speed: the first)",
-        f"- hardware: {newest.hardware['description']}; {software(newest.environment)}",
+        f"- hardware: {newest.hardware['description']}{_computed(view)}; "
+        f"{software(newest.environment)}",
         f"- commit: {_commits(view.records)}",
         f"- protocol: {_protocol(view)}",
     ]
+
+
+def _computed(view: View) -> str:
+    """Say what encoders compute in, where a record of the section tells."""
+    parts = [p for record in view.records for p in (record.values, record.values.get("cost") or {})]
+    found = sorted({part["precision"] for part in parts if "precision" in part})
+    return f", encoders in {' and '.join(found)}" if found else ""
 
 
 def seeds(view: View) -> list[int]:

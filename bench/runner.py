@@ -19,6 +19,7 @@ from bench.cells.kept_scores import remove_kept_scores
 from bench.effort import OWN_PROCESS
 from bench.environment import machine_state
 from bench.failures import FailureStore, reason_of, without
+from bench.hardware import describe
 from bench.histories import stored_samples
 from bench.outcome import Outcome
 from bench.own_process import run_alone
@@ -155,19 +156,16 @@ class Runner:
             regime=workshop.config.regime,
             config=workshop.config.to_dict(),
             dataset_facts=workshop.dataset.facts(),
-            hardware={"slug": workshop.section.hardware, "description": self._hardware()},
+            hardware={
+                "slug": workshop.section.hardware,
+                "description": describe(workshop.device),
+            },
             environment={**workshop.environment, **state, "after": after},
             values=result.values,
             samples=result.samples,
             seconds=seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-    def _hardware(self) -> str:
-        """Describe the machine in words."""
-        facts = self.workshop.environment
-        cpu = f"{facts['cores']} cores of {facts['cpu']}"
-        return f"{facts['gpu']} ({cpu})" if facts["gpu"] else cpu
 
     def stamp(self, cell: Cell, cells: Sequence[Cell]) -> Stamp:
         """Return what a record has to agree with to be the cell's."""

@@ -25,14 +25,15 @@ Step = Callable[[], Tensor]
 
 
 @pytest.mark.parametrize("batch_size", BATCHES)
-def test_backbone(timed: Timed, device: str, batch_size: int) -> None:
+@pytest.mark.parametrize("precision", ["bfloat16"])
+def test_backbone(timed: Timed, device: str, precision: Precision, batch_size: int) -> None:
     """EfficientNet-lite0 in bfloat16, beside the gradients of torch, and beside float32."""
     keep_freed_memory()
     vision = replace(preset("small").vision, weights="none")
     encoder = build_visual_encoder(vision).to(device).train()
     side = vision.image_size
     images = ImageBatch(torch.randint(0, 256, (batch_size, 3, side, side), dtype=torch.uint8))
-    run, in_float32 = (step(encoder, images.to(device), p) for p in ("bfloat16", "float32"))
+    run, in_float32 = (step(encoder, images.to(device), p) for p in (precision, "float32"))
     rivals = {"torch's gradients": plainly(run), "float32": in_float32}
     timed(run, device=device, items=batch_size, rivals=rivals)
     assert torch.isfinite(cast(Tensor, timed.result)).all()

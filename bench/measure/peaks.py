@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from bench.measure.timer import Device, timer_for
+from cookie.training.precision import has_bfloat16
 
 SIZES = {"cpu": 2048, "cuda": 8192}
 """Rows of the square matrices: large enough to be bound by arithmetic."""
@@ -24,7 +25,8 @@ class MachinePeaks:
 
     Attributes:
         device: type of the device.
-        matmul_flops: precision -> FLOPs a second of a square matrix product.
+        matmul_flops: precision -> FLOPs a second of a square matrix product; without bfloat16
+            where it is emulated, which is no limit of the machine and takes minutes to measure.
         copy_bytes: bytes read and written a second by a large copy; None where unmeasured.
         threads: CPU threads used.
     """
@@ -56,7 +58,8 @@ def measure_peaks(device: Device = "cpu") -> MachinePeaks:
 def _measure(device: str, threads: int) -> MachinePeaks:
     kind = torch.device(device).type
     size = SIZES.get(kind, 2048)
-    matmul = {name: matmul_peak(device, getattr(torch, name), size) for name in PRECISIONS}
+    native = PRECISIONS if has_bfloat16(torch.device(device)) else PRECISIONS[:1]
+    matmul = {name: matmul_peak(device, getattr(torch, name), size) for name in native}
     copied = copy_peak(device, COPY_BYTES.get(kind, 256 << 20))
     return MachinePeaks(kind, matmul, copied, threads)
 

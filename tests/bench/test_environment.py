@@ -17,7 +17,7 @@ import torch
 from bench import environment as module
 from bench import hardware
 from bench.environment import commit, environment, machine_state, throttle_reasons
-from bench.hardware import hardware_slug, short_cpu_name, slug
+from bench.hardware import describe, hardware_slug, short_cpu_name, slug
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,25 @@ def test_cpu_names_lose_what_says_nothing(name: str, short: str) -> None:
 def test_the_slug_of_a_cpu_names_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "cpu_name", lambda: "AMD EPYC")
     monkeypatch.setattr(hardware, "core_count", lambda: 2)
+    monkeypatch.setattr(hardware, "has_bfloat16", lambda _: True)
     assert hardware_slug("cpu") == "cpu-amd-epyc-2c"
+    assert describe("cpu") == "2 cores of AMD EPYC"
+
+
+def test_cpus_of_one_name_that_compute_differently_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "cpu_name", lambda: "AMD EPYC")
+    monkeypatch.setattr(hardware, "core_count", lambda: 2)
+    monkeypatch.setattr(hardware, "has_bfloat16", lambda _: False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert hardware_slug("cpu") == "cpu-amd-epyc-2c-avx2"
+    assert describe("cpu") == "2 cores of AMD EPYC (AVX2, no bfloat16)"
+
+
+def test_a_gpu_is_described_with_the_cpu_that_feeds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H100")
+    monkeypatch.setattr(hardware, "cpu_name", lambda: "AMD EPYC")
+    monkeypatch.setattr(hardware, "core_count", lambda: 16)
+    assert describe("cuda") == "NVIDIA H100 (16 cores of AMD EPYC)"
 
 
 def test_the_slug_of_a_gpu_is_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from bench.headline import BEGIN, END, headline, update_readme
@@ -10,6 +11,12 @@ from bench.records import Record
 from tests.bench.hand_made import whole_section
 
 TEXT = f"before\n{BEGIN}\nold numbers\n{END}\nafter\n"
+
+
+def made_with(records: list[Record], system: str, *, seed: int) -> Record:
+    """Return the system's accuracy record as if of another seed."""
+    (made,) = (r for r in records if (r.cell.kind, r.cell.system) == ("accuracy", system))
+    return dataclasses.replace(made, cell=dataclasses.replace(made.cell, seed=seed))
 
 
 def stored(results: Path, records: list[Record]) -> Path:
@@ -25,6 +32,20 @@ def test_headline_names_every_system_and_links_the_whole_table(tmp_path: Path) -
         assert f"| {label}" in shown
     assert "(results/scenes/table_2.md)" in shown
     assert "- C3 " in shown
+
+
+def test_a_further_machine_has_its_verdicts_in_a_sentence(tmp_path: Path) -> None:
+    slower = {"slug": "slower", "description": "2 slower cores"}
+    there = [dataclasses.replace(made, hardware=slower) for made in whole_section()]
+    results = stored(tmp_path / "results", there)
+    stored(results, [*whole_section(), made_with(whole_section(), "cookie", seed=1)])
+    shown = headline(results)
+    assert shown.count("whole table") == 1
+    assert "preset `tiny` (scratch), 2 cores of a test machine" in shown
+    last = shown.rpartition("\n")[2]
+    assert last.startswith("On 2 slower cores, 1 seed: C1 ")
+    assert "; C3 " in last
+    assert " RSUM points, " in last
 
 
 def test_headline_without_records_is_empty(tmp_path: Path) -> None:
