@@ -46,9 +46,9 @@ def headline(results: Path) -> str:
     """
     parts = []
     for dataset, preset in SHOWN:
-        first, *others = sorted(_sections(results / dataset, preset), key=_weight) or [None]
-        if first is not None:
-            parts += [_section(results / dataset, first), *map(_elsewhere, others)]
+        found = sorted(_sections(results / dataset, preset), key=_weight)
+        parts += [_section(results / dataset, view) for view in found[:1]]
+        parts += [_elsewhere(view) for view in found[1:]]
     return "\n\n".join(parts)
 
 
