@@ -68,7 +68,10 @@ WORK = (
     *("bench.report.render", "bench.page_checks.render_all"),
 )
 """Where long work begins."""
-LOADING = ("cookie.data.catalog", "cookie.commands", "cookie.train_command", "bench.workshop")
+LOADING = (
+    *("cookie.data.catalog", "cookie.commands", "cookie.data_commands", "cookie.train_command"),
+    "bench.workshop",
+)
 """Modules that load data sets."""
 
 
