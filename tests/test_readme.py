@@ -122,7 +122,9 @@ from bench.report import render_all
 from bench.reproduce import Options, plan
 assert "accuracy cookie seed 0" in [str(cell) for cell in plan(Options(table="9"))]
 results = Path({str(tmp_path / "results")!r})
-shutil.copytree("results/scenes/records", results / "scenes" / "records")
+def others(folder, names):  # leaves the records of one system, which are rendered sooner
+    return [name for name in names if name.endswith(".json") and not name.startswith("cookie-")]
+shutil.copytree("results/scenes/records", results / "scenes" / "records", ignore=others)
 assert "9" in [report.table for report in render_all(results)]
 page = (results / "scenes" / "table_9.md").read_text()
 assert "# Table 9: Mean reciprocal rank (scenes)" in page and "| cookie " in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def stages() -> Stages:
     )
 
 
+@cache
 def matrices() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return (images, captions) scores of the dual encoder and of the pair scorer."""
     dual = encode_corpus(ToyEncoder(), CORPUS)
