@@ -36,9 +36,12 @@ class Contrast:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where both intervals, over images and over seeds, leave out 0; else 0."""
+        """1 or -1 where both intervals, over images and over seeds, leave out 0; else 0.
+
+        One seed has no interval over seeds: what its images tell may be its training's chance.
+        """
         found = self.difference
-        if not found.significant or (self.by_seed and not self.by_seed.excludes(0.0)):
+        if not found.significant or self.by_seed is None or not self.by_seed.excludes(0.0):
             return 0
         return 1 if found.value > 0 else -1
 
@@ -47,7 +50,9 @@ class Contrast:
         """Why there is no :attr:`sign`, in words; "" where there is one."""
         if self.sign:
             return ""
-        return "too few seeds" if self.difference.significant else "no difference"
+        if not self.difference.significant:
+            return "no difference"
+        return "one seed" if self.by_seed is None else "too few seeds"
 
     @property
     def bounds(self) -> tuple[float, float]:

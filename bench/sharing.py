@@ -50,7 +50,7 @@ def _effect(known: Mapping[str, Contrast]) -> Effect:
 
 
 def _outcome(contrasts: list[Contrast]) -> Outcome:
-    signs = [item.sign if len(item.seeds) > 1 else 0 for item in contrasts]
+    signs = [item.sign for item in contrasts]
     if all(sign > 0 for sign in signs):
         return "holds"
     return "does not hold" if any(sign < 0 for sign in signs) else "undecided"

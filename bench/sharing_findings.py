@@ -83,7 +83,7 @@ def _trend(view: View, found: Sequence[Gap]) -> str:
         return f"{first.at} and {last.at} share no seed, so they cannot be compared"
     numbers = spread(item.difference.value, *item.bounds, "+")
     way = f"from {first.at} to {last.at} the gap changes by {numbers}"
-    if item.sign and len(item.seeds) == 1:
+    if item.doubt == "one seed":
         return f"{way} with the one seed that both have, and from one seed no change is told"
     if item.sign:
         return f"{way}, so it {'grows' if item.sign > 0 else 'shrinks'}"

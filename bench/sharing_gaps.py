@@ -97,8 +97,8 @@ class Gap:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where COOKIE is ahead or behind beyond images and seeds; 0 with one seed."""
-        return self.found.sign if len(self.found.seeds) > 1 else 0
+        """1 or -1 where COOKIE is ahead or behind beyond images and seeds, else 0."""
+        return self.found.sign
 
 
 def all_gaps(view: View) -> dict[Axis, list[Gap]]:

@@ -175,7 +175,7 @@ register(
             "**against COOKIE, against control** (table 5): paired difference in RSUM, hits "
             "averaged over the seeds that both rows have, with a 95 % bootstrap interval over "
             "images and its two-sided **p**; *too few seeds* where that leaves out 0 and Student's "
-            "interval over the seeds' differences does not.",
+            "interval over the seeds' differences does not, *one seed* where there is no such.",
             "**detectable**: the smallest true difference found about four times in five at the "
             "5 % level (Bloom 1995): 2.8 standard errors over images and, with several seeds, "
             "Student's quantiles in place of 2.8 over seeds. With one seed it is too small by the "

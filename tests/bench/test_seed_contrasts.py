@@ -75,6 +75,16 @@ def test_a_difference_that_only_some_seeds_show_is_none() -> None:
     assert backwards.sign == -1
 
 
+def test_images_alone_tell_no_difference_between_trainings() -> None:
+    found = contrast(view(uniform("cookie", 30), uniform("unshared", 10)), "cookie", "unshared")
+    assert found is not None
+    assert found.difference.significant
+    assert (found.sign, found.doubt) == (0, "one seed")
+    same = contrast(view(uniform("cookie", 30), uniform("unshared", 30)), "cookie", "unshared")
+    assert same is not None
+    assert (same.sign, same.doubt) == (0, "no difference")
+
+
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_what_is_detectable_is_found_about_as_often_over_seeds(seeds: int) -> None:
     """Simulated on the rule itself: both intervals, one of them Student's, have to leave out 0."""
@@ -174,7 +184,7 @@ def test_what_is_detectable_is_found_four_times_in_five() -> None:
         found = contrast(view(*records), "cookie", "unshared")
         assert found is not None
         size += found.detectable / runs
-        hits += found.sign > 0
+        hits += found.difference.low > 0
     true = 600 * 0.3
     assert size == pytest.approx(true, rel=0.1)  # 0.3 is just what 40 images can show
     assert 0.65 < hits / runs < 0.93
