@@ -19,7 +19,8 @@ class Machine:
 
     Attributes:
         name: as it is printed. gpu: whether it is one.
-        flops: of dense bfloat16 matrix products a second; None where the maker states none.
+        flops: of dense matrix products a second, in ``precision``; None where the maker states
+            none. precision: bfloat16, or float32 where that is emulated.
         bytes_a_second: of its memory. memory: bytes of it.
         source: where the peaks are from, with a link where they are published.
         measured: here, and not published.
@@ -32,6 +33,7 @@ class Machine:
     memory: float
     source: str
     measured: bool = False
+    precision: str = "bfloat16"
 
     def computing(self, flops: float, scenario: Scenario) -> float | None:
         """Return the seconds that ``flops`` take at the assumed utilization."""
@@ -79,13 +81,15 @@ def _with_peaks(results: Path) -> Iterator[Record]:
 
 def _of_record(record: Record) -> Machine:
     peaks, environment = record.values["cost"]["peaks"], record.environment
-    gpu = peaks["device"] == "cuda"
+    gpu, products = peaks["device"] == "cuda", peaks["matmul_flops"]
+    precision = "bfloat16" if "bfloat16" in products else "float32"
     return Machine(
         record.hardware["description"],
         gpu,
-        peaks["matmul_flops"].get("bfloat16"),
+        products[precision],
         peaks["copy_bytes"],
         environment["gpu_memory_bytes" if gpu else "memory_bytes"],
         "measured: matrix product and copy, as in table 2",
         measured=True,
+        precision=precision,
     )

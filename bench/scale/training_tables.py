@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench.layout import Column, Grid, Missing, scaled, significant
+from bench.layout import Column, Grid, Marked, Missing, Value, scaled, significant
 from bench.scale import arithmetic as sums
+from bench.scale.machines import Machine
 from bench.scale.plan import Plan, flop, known, number, size, times
 from cookie.presets import preset
 
@@ -22,7 +23,7 @@ def machines(plan: Plan) -> Grid:
     rows = [
         {
             "name": machine.name,
-            "flops": known(machine.flops),
+            "flops": _peak(machine),
             "bandwidth": machine.bytes_a_second,
             "memory": machine.memory,
             "source": machine.source,
@@ -30,6 +31,12 @@ def machines(plan: Plan) -> Grid:
         for machine in plan.machines
     ]
     return Grid(columns, rows)
+
+
+def _peak(machine: Machine) -> Value:
+    if machine.precision == "bfloat16":
+        return known(machine.flops)
+    return Marked(machine.flops, f"In {machine.precision}: bfloat16 is emulated there.")
 
 
 def work(plan: Plan) -> Grid:

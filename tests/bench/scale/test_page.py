@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.layout import Marked
 from bench.page_checks import links
 from bench.scale.__main__ import render
 from bench.scale.gallery_tables import gallery, queries, ratios, two_stage
 from bench.scale.machines import measured, published
 from bench.scale.plan import Plan, plan
 from bench.scale.scenario import Scenario
-from bench.scale.training_tables import storage, training
+from bench.scale.training_tables import machines, storage, training
 from cookie.errors import UserError
 from tests.bench.hand_made import efficiency
 from tests.bench.test_report import stored
@@ -67,7 +68,20 @@ def test_measured_peaks_are_the_newest_records(tmp_path: Path) -> None:
     (machine,) = measured(stored(tmp_path / "results", records))
     assert (machine.flops, machine.bytes_a_second, machine.memory) == (9e11, 8e10, 25e9)
     assert machine.measured
+    assert machine.precision == "bfloat16"
     assert measured(tmp_path / "nothing") == []
+
+
+def test_a_machine_without_bfloat16_is_judged_by_float32(tmp_path: Path, made: Plan) -> None:
+    peaks = {"device": "cpu", "matmul_flops": {"float32": 8e10}, "copy_bytes": 4e10, "threads": 2}
+    cell = efficiency("cookie", 1.0)
+    values = {**cell.values, "cost": {"peaks": peaks}}
+    environment = {**cell.environment, "memory_bytes": 25e9}
+    record = replace(cell, values=values, environment=environment)
+    (machine,) = measured(stored(tmp_path / "results", [record]))
+    assert (machine.flops, machine.precision) == (8e10, "float32")
+    (row,) = machines(replace(made, machines=(machine,))).rows
+    assert row["flops"] == Marked(8e10, "In float32: bfloat16 is emulated there.")
 
 
 def test_a_gallery_of_a_hundred_million(made: Plan) -> None:
