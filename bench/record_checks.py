@@ -128,6 +128,13 @@ def _data(path: Path, record: Record) -> Iterator[str]:
             yield f"the stamp's data {name} is not that of the stored facts."
 
 
+def _machine(path: Path, record: Record) -> Iterator[str]:
+    """The section's machine is the one that the environment was read on."""
+    told, found = record.hardware["slug"], record.environment.get("slug")
+    if found not in (None, told):
+        yield f"the section's machine is '{told}' and that of the environment '{found}'."
+
+
 def _time(path: Path, record: Record) -> Iterator[str]:
     try:
         aware = datetime.fromisoformat(record.created).tzinfo is not None
@@ -177,6 +184,7 @@ _CHECKS: Mapping[str, Check] = {
     "place": _place,
     "settings": _settings,
     "data": _data,
+    "machine": _machine,
     "time": _time,
     "ranks": _ranks,
     "history": _history,

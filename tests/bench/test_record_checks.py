@@ -96,6 +96,15 @@ def test_facts_of_other_data_are_found() -> None:
     assert [check for check, _ in found(changed(made, dataset_facts=facts))] == ["data"]
 
 
+def test_a_record_among_those_of_another_machine_is_found() -> None:
+    made = train("cookie")
+    own = changed(made, environment={**made.environment, "slug": made.hardware["slug"]})
+    assert found(own) == []
+    ((check, problem),) = found(changed(made, environment={**made.environment, "slug": "gpu"}))
+    assert check == "machine"
+    assert "'gpu'" in problem
+
+
 @pytest.mark.parametrize("created", ["", "yesterday", "2026-01-01T00:00:00"])
 def test_a_time_without_a_zone_is_found(created: str) -> None:
     assert [check for check, _ in found(changed(train("cookie"), created=created))] == ["time"]
