@@ -34,8 +34,7 @@ def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -
 
 def _of_kind(kind: Kind, rows: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
     if kind == "train":
-        begun = [name for part in _parts(rows) for name in (systems[part].start, part) if name]
-        return [Cell("train", name, seed) for seed in seeds for name in begun]
+        return [Cell("train", name, seed) for seed in seeds for name in _trained(rows)]
     having = [row for row in rows if kind in systems[row].kinds]
     if kind in ("accuracy", "images", "texts"):
         return [Cell(kind, row, seed) for seed in seeds for row in having]
@@ -59,6 +58,20 @@ def needed(cell: Cell, measured: Sequence[str]) -> list[Cell]:
     """
     found = [systems[cell.system].start] if cell.kind == "train" else _parts(measured)
     return [Cell("train", part, cell.seed) for part in dict.fromkeys(found) if part]
+
+
+def only(cells: Sequence[Cell], rows: Sequence[str]) -> list[Cell]:
+    """Return the cells of ``rows`` and the trainings that these need.
+
+    What all systems share, such as the latencies for which they take turns, is of none of them.
+    """
+    trained = _trained(rows)
+    return [c for c in cells if c.system in (trained if c.kind == "train" else rows)]
+
+
+def _trained(rows: Sequence[str]) -> list[str]:
+    """Return what is trained for ``rows``, each after what it begins with."""
+    return [name for part in _parts(rows) for name in (systems[part].start, part) if name]
 
 
 def _parts(rows: Sequence[str]) -> list[str]:

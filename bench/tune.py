@@ -68,7 +68,7 @@ def tune(options: TuneOptions) -> Search:
     Raises:
         UserError: there is no such setting, it is no number, or a system is unknown.
     """
-    from bench.reproduce import preset_for
+    from bench.options import preset_for
     from bench.systems import systems
     from bench.workshop import Setup, Workshop, resolve_device
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.plan import ORDER, cells_of, compilable, merge
+from bench.plan import ORDER, cells_of, compilable, merge, only
 from bench.records import Cell
 from bench.systems import System, register, suits, systems
 from bench.tables import tables
@@ -31,6 +31,21 @@ def test_merged_plans_hold_every_cell_once_and_keep_the_order() -> None:
     assert len(set(merged)) == len(merged)
     kinds = [ORDER.index(cell.kind) for cell in merged]
     assert kinds == sorted(kinds)
+
+
+def test_a_plan_can_be_of_some_systems_alone() -> None:
+    plan = cells_of(["dual_stream", "cookie", "single_stream", "two_stage"], [0, 1], ORDER)
+    chosen = only(plan, ["two_stage"])
+    assert {cell.system for cell in chosen if cell.kind != "train"} == {"two_stage"}
+    trained = [cell for cell in chosen if cell.kind == "train"]
+    assert {cell.system for cell in trained} == {"cookie", "single_stream"}
+    assert {cell.seed for cell in trained} == {0, 1}
+    assert [cell for cell in plan if cell in set(chosen)] == chosen
+    begun = cells_of(["dual_stream", "dual_stream_finetuned", "cookie"], [0], ["train"])
+    assert [cell.system for cell in only(begun, ["dual_stream_finetuned"])] == [
+        "dual_stream",
+        "dual_stream_finetuned",
+    ]
 
 
 def test_every_row_is_made_of_systems_that_are_trained() -> None:

@@ -13,9 +13,8 @@ import pytest
 
 from bench.histories import problems
 from bench.records import read
-from bench.reproduce import Options, check, chosen_preset, listing, plan
+from bench.reproduce import Options, listing, plan
 from bench.tables import tables
-from cookie.errors import UserError
 
 
 def command(
@@ -31,48 +30,6 @@ def command(
         env=environment,
         timeout=timeout,
     )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (Options(), "--table N, or --all"),
-        (Options(table="2", all=True), "--table N, or --all"),
-        (Options(table="2", sharing=True), "or --sharing"),
-        (Options(all=True, sharing=True), "or --sharing"),
-        (Options(table="22"), "Unknown table '22': did you mean '2'?"),
-        (Options(table="x"), "choose one of: 1, 2"),
-        (Options(table="2", preset="tinny"), "did you mean 'tiny'?"),
-        (Options(table="2", seeds=()), "--seeds"),
-        (Options(table="2", seeds=(1, 1)), "--seeds"),
-        (Options(table="2", seeds=(-1,)), "--seeds"),
-        (Options(table="2", limit=1), "--limit"),
-        (Options(table="2", accuracy_seconds=0), "--accuracy-seconds"),
-        (Options(table="2", accuracy_seconds=float("nan")), "--accuracy-seconds"),
-        (Options(all=True, budget_minutes=0), "--budget-minutes needs a positive number"),
-        (Options(all=True, budget_minutes=-3), "--budget-minutes needs a positive number"),
-        (Options(all=True, budget_minutes=float("nan")), "--budget-minutes needs a positive"),
-        (Options(all=True, budget_minutes=float("inf")), "--budget-minutes needs a positive"),
-        (Options(all=True, budget_minutes=5, force=True), "give one of them"),
-    ],
-)
-def test_wrong_options_are_one_sentence(options: Options, message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        check(options)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_good_options_pass() -> None:
-    check(Options(table="2"))
-    check(Options(all=True, preset="smoke", seeds=(0, 1, 2), limit=2))
-    check(Options(sharing=True))
-
-
-def test_the_preset_suits_the_data_set() -> None:
-    assert chosen_preset(Options()) == "tiny"
-    assert chosen_preset(Options(dataset="flickr8k")) == "small"
-    assert chosen_preset(Options(dataset="flickr8k", preset="tiny")) == "tiny"
 
 
 def test_listing_names_everything() -> None:
@@ -100,6 +57,8 @@ def test_all_tables_share_their_cells() -> None:
         (["--table", "22"], "did you mean '2'?"),
         (["--table", "2", "--dataset", "scene"], "did you mean 'scenes'?"),
         (["--table", "2", "--device", "gpu"], "Unknown device 'gpu'"),
+        (["--table", "2", "--systems", "cooky"], "did you mean 'cookie'?"),
+        (["--table", "3", "--systems", "single_stream"], "measured of single_stream: --list"),
         (["--all", "--budget-minutes", "0"], "--budget-minutes needs a positive number"),
     ],
 )
