@@ -86,17 +86,17 @@ def _elsewhere(view: View) -> str:
     said = [f"{v.number} {v.outcome}{_size(v)}" for v in found]
     trained = len(seeds(view))
     return (
-        f"On {view.newest.hardware['description']}, {trained} seed{'s' if trained > 1 else ''}: "
-        f"{'; '.join(said)}."
+        f"On {view.newest.hardware['description']} with {trained} "
+        f"seed{'s' if trained > 1 else ''}, {'; '.join(said)}."
     )
 
 
 def _size(verdict: Verdict) -> str:
-    """Return the effect in brackets; nothing where none was measured."""
+    """Return the effect with its bounds; nothing where none was measured."""
     if verdict.effect is None:
         return ""
     columns = effect_columns(verdict.effect)
-    return f" ({columns['effect']}, {columns['bounds']})"
+    return f": {columns['effect']}, {columns['bounds']}"
 
 
 def _section(folder: Path, view: View) -> str:
