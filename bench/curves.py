@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
 from typing import TYPE_CHECKING
 
-from bench.plots import COLORS, Point, few_minor_labels, frontier, mark
+from bench.plots import COLORS, Point, few_minor_labels, frontier, mark, numbered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,9 +55,11 @@ class Path:
 def growth_figure(charts: Sequence[Chart], x_label: str, y_label: str) -> Figure:
     """Return log-log lines, one panel a section."""
     figure, axes = _panels(len(charts))
+    numbers = numbered([curve.label for curve in chart.curves] for chart in charts)
     for axis, chart in zip(axes, charts, strict=True):
-        for curve, color, dash in zip(chart.curves, cycle(COLORS), cycle(DASHES), strict=False):
-            _draw(axis, curve, color, dash)
+        for curve in chart.curves:
+            number = numbers[curve.label]
+            _draw(axis, curve, COLORS[number % len(COLORS)], DASHES[number % len(DASHES)])
         axis.set(xscale="log", yscale="log", xlabel=x_label, ylabel=y_label, title=chart.title)
         _finish(axis)
     return figure

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKED = (1, 2, 5, 10, 20, 50, 100)
 """Places of a logarithmic axis that have a tick, and curves a marker."""
+
+
+def numbered(panels: Iterable[Iterable[str]]) -> dict[str, int]:
+    """Return a number for each label of a figure: its color and style, the same in all panels."""
+    return {label: n for n, label in enumerate(dict.fromkeys(chain.from_iterable(panels)))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +61,19 @@ def pareto(panels: Sequence[Panel], x_label: str) -> Figure:
     figure = Figure(figsize=(8.5, 4.2 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    numbers = numbered([point.label for point in panel.points] for panel in panels)
     for axis, panel in zip(axes, panels, strict=True):
-        _draw(axis, panel, x_label)
+        _draw(axis, panel, x_label, numbers)
     return figure
 
 
-def _draw(axis: Axes, panel: Panel, x_label: str) -> None:
+def _draw(axis: Axes, panel: Panel, x_label: str, numbers: Mapping[str, int]) -> None:
     front = frontier(panel.points)
     axis.plot(
         [p.seconds * 1e3 for p in front], [p.rsum for p in front], "--", color="#777777", zorder=1
     )
-    for point, color in zip(panel.points, COLORS * len(panel.points), strict=False):
-        mark(axis, point, color)
+    for point in panel.points:
+        mark(axis, point, COLORS[numbers[point.label] % len(COLORS)])
     axis.set(xscale="log", xlabel=x_label, ylabel="RSUM (95 % interval)", title=panel.title)
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(few_minor_labels(axis))
@@ -134,18 +141,20 @@ def curves(rows: Sequence[Sequence[CurvePanel]], x_label: str, y_label: str) -> 
     figure = Figure(figsize=(10.5, 3.8 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, sharey="row")
+    numbers = numbered([curve.label for curve in panel.curves] for row in rows for panel in row)
     for line, row in zip(axes, rows, strict=True):
         for axis, panel in zip(line, row, strict=True):
             axis.set(xscale="log", xlabel=x_label, title=panel.title)
-            _draw_curves(axis, panel)
+            _draw_curves(axis, panel, numbers)
         line[0].set_ylabel(y_label)
         line[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
 
-def _draw_curves(axis: Axes, panel: CurvePanel) -> None:
+def _draw_curves(axis: Axes, panel: CurvePanel, numbers: Mapping[str, int]) -> None:
     marked = [i for i, place in enumerate(panel.places) if place in MARKED]
-    for number, curve in enumerate(panel.curves):
+    for curve in panel.curves:
+        number = numbers[curve.label]
         axis.plot(
             panel.places,
             curve.values,

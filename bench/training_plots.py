@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.histories import History, history_of
-from bench.plots import COLORS, STYLES
+from bench.plots import COLORS, STYLES, numbered
 from bench.sections import View
 
 if TYPE_CHECKING:
@@ -57,12 +57,14 @@ def together(panels: Sequence[TrainingPanel]) -> Figure:
     """Return all trainings of a section in two panels, loss and validation; a row a section."""
     figure = _figure((10.5, 3.8 * len(panels)))
     axes = figure.subplots(len(panels), 2, squeeze=False, sharex="row")
+    numbers = numbered([training.label for training in panel.trainings] for panel in panels)
     for (loss, score), panel in zip(axes, panels, strict=True):
         _label(loss, LOSS, panel.title)
         _label(score, SCORE, panel.title)
-        for number, training in enumerate(panel.trainings):
+        for training in panel.trainings:
+            number = numbers[training.label]
             look = _look(number, training.marker)
-            _draw(loss, score, training, look, offset=number / len(panel.trainings))
+            _draw(loss, score, training, look, offset=number / len(numbers))
         if min(min(h.losses) for t in panel.trainings for h in t.histories) > 0:
             _logarithmic(loss)
         score.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

@@ -50,6 +50,21 @@ def test_every_system_is_named_and_the_axis_is_logarithmic(tmp_path: Path) -> No
         assert point.label in text
 
 
+def test_a_system_looks_the_same_in_all_panels() -> None:
+    figure = pareto([Panel("one", POINTS), Panel("two", POINTS[1:])], "ms")
+    one, two = ([c.lines[0].get_color() for c in axis.containers] for axis in figure.axes)
+    assert one[1:] == two
+    assert len({*one}) == len(POINTS)
+    lines = curves([[panel(3)], [panel_of(panel(3).curves[1:])]], "K", "R@K, %")
+    first, second = (axis.get_lines() for axis in lines.axes)
+    assert [line.get_color() for line in first[1:]] == [line.get_color() for line in second]
+    assert [line.get_linestyle() for line in first[1:]] == [line.get_linestyle() for line in second]
+
+
+def panel_of(lines: tuple[Curve, ...]) -> CurvePanel:
+    return CurvePanel("title", [1, 2, 100], lines)
+
+
 def test_an_interval_beside_its_estimate_is_drawn() -> None:
     odd = Point("odd", "o", 0.001, 100.0, 101.0, 99.0)
     assert pareto([Panel("title", (odd,))], "ms").axes
