@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.plots import COLORS, Point, few_minor_labels, frontier, mark, numbered
+from bench.plots import COLORS, Point, few_minor_labels, frontier, looks, mark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,11 +55,10 @@ class Path:
 def growth_figure(charts: Sequence[Chart], x_label: str, y_label: str) -> Figure:
     """Return log-log lines, one panel a section."""
     figure, axes = _panels(len(charts))
-    numbers = numbered([curve.label for curve in chart.curves] for chart in charts)
+    styles = looks(([curve.label for curve in chart.curves] for chart in charts), DASHES)
     for axis, chart in zip(axes, charts, strict=True):
         for curve in chart.curves:
-            number = numbers[curve.label]
-            _draw(axis, curve, COLORS[number % len(COLORS)], DASHES[number % len(DASHES)])
+            _draw(axis, curve, *styles[curve.label])
         axis.set(xscale="log", yscale="log", xlabel=x_label, ylabel=y_label, title=chart.title)
         _finish(axis)
     return figure

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from typing import TYPE_CHECKING
 
 from bench.curves import DASHES
-from bench.plots import COLORS
+from bench.plots import looks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,18 +57,12 @@ def gap_figure(rows: Sequence[Sequence[GapPanel]], y_label: str) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), wide, squeeze=False, sharey="row")
     for line, row in zip(axes, rows, strict=True):
-        styles = _styles(row)
+        styles = looks(([curve.label for curve in panel.curves] for panel in row), DASHES)
         for axis, panel in zip(line, row, strict=True):
             _draw_panel(axis, panel, styles)
         line[0].set_ylabel(y_label)
         _legend(line)
     return figure
-
-
-def _styles(row: Sequence[GapPanel]) -> dict[str, tuple[str, object]]:
-    """Return color and dash of every curve by its label, the same in all panels of a row."""
-    labels = dict.fromkeys(curve.label for panel in row for curve in panel.curves)
-    return dict(zip(labels, zip(cycle(COLORS), cycle(DASHES), strict=False), strict=False))
 
 
 def _legend(line: Sequence[Axes]) -> None:

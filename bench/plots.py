@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cookie.files import replacing
 
@@ -23,9 +23,12 @@ MARKED = (1, 2, 5, 10, 20, 50, 100)
 """Places of a logarithmic axis that have a tick, and curves a marker."""
 
 
-def numbered(panels: Iterable[Iterable[str]]) -> dict[str, int]:
-    """Return a number for each label of a figure: its color and style, the same in all panels."""
-    return {label: n for n, label in enumerate(dict.fromkeys(chain.from_iterable(panels)))}
+def looks(
+    panels: Iterable[Iterable[str]], styles: Sequence[Any] = STYLES
+) -> dict[str, tuple[str, Any]]:
+    """Return color and line style of each label, the same in all ``panels``."""
+    labels = dict.fromkeys(chain.from_iterable(panels))
+    return dict(zip(labels, zip(cycle(COLORS), cycle(styles), strict=False), strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +64,19 @@ def pareto(panels: Sequence[Panel], x_label: str) -> Figure:
     figure = Figure(figsize=(8.5, 4.2 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-    numbers = numbered([point.label for point in panel.points] for panel in panels)
+    styles = looks([point.label for point in panel.points] for panel in panels)
     for axis, panel in zip(axes, panels, strict=True):
-        _draw(axis, panel, x_label, numbers)
+        _draw(axis, panel, x_label, styles)
     return figure
 
 
-def _draw(axis: Axes, panel: Panel, x_label: str, numbers: Mapping[str, int]) -> None:
+def _draw(axis: Axes, panel: Panel, x_label: str, styles: Mapping[str, tuple[str, Any]]) -> None:
     front = frontier(panel.points)
     axis.plot(
         [p.seconds * 1e3 for p in front], [p.rsum for p in front], "--", color="#777777", zorder=1
     )
     for point in panel.points:
-        mark(axis, point, COLORS[numbers[point.label] % len(COLORS)])
+        mark(axis, point, styles[point.label][0])
     axis.set(xscale="log", xlabel=x_label, ylabel="RSUM (95 % interval)", title=panel.title)
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(few_minor_labels(axis))
@@ -141,25 +144,25 @@ def curves(rows: Sequence[Sequence[CurvePanel]], x_label: str, y_label: str) -> 
     figure = Figure(figsize=(10.5, 3.8 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, sharey="row")
-    numbers = numbered([curve.label for curve in panel.curves] for row in rows for panel in row)
+    styles = looks([curve.label for curve in panel.curves] for row in rows for panel in row)
     for line, row in zip(axes, rows, strict=True):
         for axis, panel in zip(line, row, strict=True):
             axis.set(xscale="log", xlabel=x_label, title=panel.title)
-            _draw_curves(axis, panel, numbers)
+            _draw_curves(axis, panel, styles)
         line[0].set_ylabel(y_label)
         line[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
 
-def _draw_curves(axis: Axes, panel: CurvePanel, numbers: Mapping[str, int]) -> None:
+def _draw_curves(axis: Axes, panel: CurvePanel, styles: Mapping[str, tuple[str, Any]]) -> None:
     marked = [i for i, place in enumerate(panel.places) if place in MARKED]
     for curve in panel.curves:
-        number = numbers[curve.label]
+        color, style = styles[curve.label]
         axis.plot(
             panel.places,
             curve.values,
-            color=COLORS[number % len(COLORS)],
-            linestyle=STYLES[number % len(STYLES)],
+            color=color,
+            linestyle=style,
             marker=curve.marker,
             markevery=marked,
             markersize=7,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.histories import History, history_of
-from bench.plots import COLORS, STYLES, numbered
+from bench.plots import looks
 from bench.sections import View
 
 if TYPE_CHECKING:
@@ -57,14 +57,15 @@ def together(panels: Sequence[TrainingPanel]) -> Figure:
     """Return all trainings of a section in two panels, loss and validation; a row a section."""
     figure = _figure((10.5, 3.8 * len(panels)))
     axes = figure.subplots(len(panels), 2, squeeze=False, sharex="row")
-    numbers = numbered([training.label for training in panel.trainings] for panel in panels)
+    styles = looks([training.label for training in panel.trainings] for panel in panels)
+    offsets = {label: place / len(styles) for place, label in enumerate(styles)}
     for (loss, score), panel in zip(axes, panels, strict=True):
         _label(loss, LOSS, panel.title)
         _label(score, SCORE, panel.title)
         for training in panel.trainings:
-            number = numbers[training.label]
-            look = _look(number, training.marker)
-            _draw(loss, score, training, look, offset=number / len(numbers))
+            color, style = styles[training.label]
+            look = {"color": color, "linestyle": style, "marker": training.marker}
+            _draw(loss, score, training, look, offsets[training.label])
         if min(min(h.losses) for t in panel.trainings for h in t.histories) > 0:
             _logarithmic(loss)
         score.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
@@ -118,14 +119,6 @@ def _logarithmic(axis: Axes) -> None:
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter("")
-
-
-def _look(number: int, marker: str) -> dict[str, Any]:
-    return {
-        "color": COLORS[number % len(COLORS)],
-        "linestyle": STYLES[number % len(STYLES)],
-        "marker": marker,
-    }
 
 
 def _draw(
