@@ -12,11 +12,11 @@ import torch
 from baselines.pair_states import prepare_corpus
 from baselines.pretrained.bundle import Bundle, square
 from baselines.pretrained.corpus import BundleCorpus
-from bench.architectures import architectures
 from bench.cells.accuracy import pair_metrics
 from bench.cells.rates import pair_rates
-from bench.first_images import FirstImages
-from bench.folds import folds_of
+from bench.material.architectures import architectures
+from bench.material.first_images import FirstImages
+from bench.material.folds import folds_of
 from bench.measure.accuracy import AccuracySummary, summarize_accuracy
 from bench.measure.timer import timer_for
 from cookie.encoding import encode_corpus
@@ -48,7 +48,7 @@ class Checkpoint:
 
 
 checkpoints: Registry[Checkpoint] = Registry("model")
-"""By the names of :data:`bench.architectures.architectures`, which have random weights."""
+"""By the names of :data:`bench.material.architectures.architectures`, which have random weights."""
 
 
 def load(name: str, weights: str | None, *, random: bool = False) -> Bundle[Any]:

@@ -15,9 +15,9 @@ from typing import Annotated, Any
 import tyro
 from tabulate import tabulate
 
-from bench.contrast import Contrast, contrasts
+from bench.findings.contrast import Contrast, contrasts
+from bench.findings.matching import Change, Match, changes, match, require_comparable
 from bench.layout import significant
-from bench.matching import Change, Match, changes, match, require_comparable
 from cookie.errors import run_main
 
 HEADINGS = ("measure", "A", "B", "change", "bounds", "p", "from")

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from bench.benchmarks_page import render_benchmarks
 from bench.failures import read_failures
-from bench.guide import guide
-from bench.headline import update_readme
+from bench.findings.sections import View, views
 from bench.layout import csv_text
-from bench.plots import save
-from bench.provenance import facts, remarks, title
+from bench.pages.benchmarks_page import render_benchmarks
+from bench.pages.guide import guide
+from bench.pages.headline import update_readme
+from bench.pages.provenance import facts, remarks, title
+from bench.pages.rendered import Report
+from bench.pages.searches import render_searches
+from bench.plots.figures import save
+from bench.plots.trainings import CAPTION
 from bench.record_types import readable
 from bench.records import read_all, write_text
-from bench.rendered import Report
-from bench.searches import render_searches
-from bench.sections import View, views
-from bench.sharing_page import render_sharing
+from bench.sharing.page import render_sharing
 from bench.tables import Block, Table, tables
-from bench.training_plots import CAPTION
 from bench.web.index import index_page
 from cookie.errors import UserError, run_main
 

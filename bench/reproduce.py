@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from bench import sharing_points
-from bench.options import Options, check, chosen_preset, wanted
+from bench.ablation import sharing_points
 from bench.plan import compilable, merge, only
+from bench.running.options import Options, check, chosen_preset, wanted
 from bench.tables import tables
 from cookie.errors import UserError, run_main
 from cookie.presets import PRESETS, preset
 
 if TYPE_CHECKING:
-    from bench.outcome import Outcome
+    from bench.material.workshop import Workshop
     from bench.records import Cell
-    from bench.runner import Runner
-    from bench.workshop import Workshop
+    from bench.running.outcome import Outcome
+    from bench.running.runner import Runner
 
 
 def main() -> None:
@@ -61,10 +61,10 @@ def plan(options: Options) -> list[Cell]:
 
 def reproduce(options: Options) -> None:
     """Run the plan, render the reports, and say what they say."""
-    from bench.outcome import as_json, print_reports
+    from bench.material.workshop import Setup, Workshop, resolve_device
     from bench.report import render_all
-    from bench.runner import Runner, RunOptions
-    from bench.workshop import Setup, Workshop, resolve_device
+    from bench.running.outcome import as_json, print_reports
+    from bench.running.runner import Runner, RunOptions
 
     started = time.perf_counter()
     device = resolve_device(options.device)
@@ -96,7 +96,7 @@ def reproduce(options: Options) -> None:
 
 def _run(options: Options, runner: Runner, cells: Sequence[Cell], started: float) -> Outcome:
     """Run the plan, or what fits of it, and say what is left out."""
-    from bench.budget import Budget, run_within, told
+    from bench.running.budget import Budget, run_within, told
 
     if options.budget_minutes is None:
         return runner.run(cells)
@@ -136,7 +136,7 @@ def _chosen(options: Options, cells: Sequence[Cell]) -> Sequence[Cell]:
 
 def _rehearse(options: Options, runner: Runner, cells: Sequence[Cell]) -> None:
     """Print what the run would do."""
-    from bench.dry_run import print_choices, print_plan
+    from bench.running.dry_run import print_choices, print_plan
 
     minutes = options.budget_minutes
     if minutes is None:
@@ -147,7 +147,7 @@ def _rehearse(options: Options, runner: Runner, cells: Sequence[Cell]) -> None:
 
 def _on_sharing(options: Options, runner: Runner) -> dict[str, list[str]]:
     """Return the path of the page on sharing, with what it says on this run's section."""
-    from bench.sharing_page import NAME, said
+    from bench.sharing.page import NAME, said
 
     if not options.sharing:
         return {}

@@ -10,10 +10,10 @@ import torch
 
 from baselines.pair_scoring import score_matrix
 from baselines.pair_states import prepare_corpus
-from bench.first_images import FirstImages
+from bench.material.first_images import FirstImages
+from bench.material.workshop import encoded
 from bench.timed import PRECISIONS, PROFILE, Timed
 from bench.trial import Trial
-from bench.workshop import encoded
 from cookie.interfaces import Corpus, DualEncoder, PairScorer
 from cookie.retrieval import RetrievalMetrics, evaluate, evaluate_scores
 from cookie.training.precision import Precision

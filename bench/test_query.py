@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.galleries import Storage, random_gallery
-from bench.grown_servers import GrownDual
+from bench.material.galleries import Storage, random_gallery
+from bench.material.grown_servers import GrownDual
+from bench.material.servers import DualServer, Queries
 from bench.measure.timer import timer_for
-from bench.servers import DualServer, Queries
 from bench.timed import PRECISIONS, PROFILE, Timed
 from bench.trial import Trial
 from cookie.compiling import CompiledEncoder, compiler_problem

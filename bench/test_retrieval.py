@@ -15,7 +15,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from bench.evaluators import (
+from bench.measure.cost import share_of_peak
+from bench.measure.peaks import measure_peaks
+from bench.measure.statistics import bootstrap_recall
+from bench.rivals.evaluators import (
     ANYWHERE,
     SLOW,
     WAYS,
@@ -26,9 +29,6 @@ from bench.evaluators import (
     products_alone,
     torch_naive,
 )
-from bench.measure.cost import share_of_peak
-from bench.measure.peaks import measure_peaks
-from bench.measure.statistics import bootstrap_recall
 from bench.timed import PROFILE, Timed
 from cookie.retrieval import topk
 from cookie.retrieval.search import build_index, indexes, overlap

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.loadgen import single_stream
 from bench.measure.latency import measure_latency
 from bench.measure.timer import Timer, timer_for
+from bench.rivals.loadgen import single_stream
 from bench.timed import PROFILE, Timed
 
 BUSY_S = 0.002

@@ -13,10 +13,10 @@ from typing import Any, cast
 import pytest
 import torch
 
-from bench.clip_loop import ClipLoops
-from bench.clip_pairs import base_clip, small_clip
 from bench.measure.cost import count_flops, share_of_peak
 from bench.measure.peaks import measure_peaks
+from bench.rivals.clip_loop import ClipLoops
+from bench.rivals.clip_pairs import base_clip, small_clip
 from bench.timed import PROFILE, Timed
 from cookie.training.precision import Precision
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.servers import DualServer, PairServer, TwoStageServer
+from bench.material.servers import DualServer, PairServer, TwoStageServer
 from bench.systems import SHORTLIST, systems
 from cookie.config import AugmentConfig, Config
 from cookie.data.corpus import PixelCorpus

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from bench.one_setting import number
-from bench.searches import Search, Tried, best_of, read_searches, render_searches
+from bench.material.one_setting import number
+from bench.pages.searches import Search, Tried, best_of, read_searches, render_searches
 from cookie.errors import run_main
 
 if TYPE_CHECKING:
-    from bench.workshop import Workshop
+    from bench.material.workshop import Workshop
 
 SYSTEMS = ("dual_stream", "cookie", "single_stream")
 JUDGED_PAIRS = 600_000
@@ -68,9 +68,9 @@ def tune(options: TuneOptions) -> Search:
     Raises:
         UserError: there is no such setting, it is no number, or a system is unknown.
     """
-    from bench.options import preset_for
+    from bench.material.workshop import Setup, Workshop, resolve_device
+    from bench.running.options import preset_for
     from bench.systems import systems
-    from bench.workshop import Setup, Workshop, resolve_device
 
     name = preset_for(options.dataset, options.preset)
     setup = Setup(options.dataset, name, resolve_device(options.device), options.data_root)

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from bench.page_checks import broken_links, rendered_files, stale
-from bench.record_checks import Finding, check_records, read_records
+from bench.checks.pages import broken_links, rendered_files, stale
+from bench.checks.records import Finding, check_records, read_records
 from cookie.errors import DataError, UserError, run_main
 
 

@@ -64,13 +64,13 @@ FILES = (
 
 WORK = (
     *("cookie.commands.build_corpora", "cookie.train_command.build_corpora"),
-    *("bench.checkpoints.load", "bench.runner.Runner.run"),
-    *("bench.report.render", "bench.page_checks.render_all"),
+    *("bench.checkpoints.load", "bench.running.runner.Runner.run"),
+    *("bench.report.render", "bench.checks.pages.render_all"),
 )
 """Where long work begins."""
 LOADING = (
     *("cookie.data.catalog", "cookie.commands", "cookie.data_commands", "cookie.train_command"),
-    "bench.workshop",
+    "bench.material.workshop",
 )
 """Modules that load data sets."""
 

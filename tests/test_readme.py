@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.headline import BEGIN, END, headline
+from bench.pages.headline import BEGIN, END, headline
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def run(code: str, *, home: Path) -> None:
 
 def test_the_data_set_example_can_be_trained_on(tmp_path: Path) -> None:
     use = """
-from bench.workshop import Setup, Workshop
+from bench.material.workshop import Setup, Workshop
 workshop = Workshop(Setup("swatches", "smoke", "cpu"))
 test = workshop.corpora()["test"]
 assert test.image_count == 24 and test.captions[3] == "red at level 3"
@@ -100,7 +100,7 @@ assert test.images(test.caption_image[:2]).data.shape == (2, 3, 32, 32)
 
 def test_the_model_example_is_built_and_trains(tmp_path: Path) -> None:
     use = """
-from bench.workshop import Setup, Workshop
+from bench.material.workshop import Setup, Workshop
 from cookie.nn.pooling import MaxPool
 from cookie.interfaces import TrainBatch
 workshop = Workshop(Setup("scenes", "smoke", "cpu"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import makings
+from bench.ablation import makings
 from cookie.presets import preset
 
 ROOT = Path(__file__).parent.parent

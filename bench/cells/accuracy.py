@@ -17,8 +17,8 @@ from bench.cells.floor import floor_metrics
 from bench.cells.kept_scores import kept_scores
 from bench.cells.pairs import pair_rate, prepared, reranked
 from bench.cells.sampling import Sample, draw, pairs_of_all
+from bench.material.workshop import Workshop, encoded
 from bench.systems import systems
-from bench.workshop import Workshop, encoded
 from cookie.interfaces import (
     Corpus,
     DualEncoder,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.grown_servers import Grown
+from bench.material.grown_servers import Grown
 from bench.measure.latency import InterleavedSamples, PairedRatio
 from bench.measure.percentiles import Interval
 

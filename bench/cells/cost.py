@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from baselines.pair_scoring import score_list
-from bench.architectures import architectures
 from bench.cells.efficiency import precision
+from bench.material.architectures import architectures
+from bench.material.workshop import Workshop
 from bench.measure.cost import count_flops, parameter_count, share_of_peak
 from bench.measure.peaks import measure_peaks
 from bench.measure.throughput import measure_throughput
 from bench.measure.timer import Run, timer_for
 from bench.systems import systems
-from bench.workshop import Workshop
 from cookie.interfaces import DualEncoder, ImageBatch, PairScorer, TextBatch
 from cookie.retrieval import evaluate
 from cookie.training.precision import autocast

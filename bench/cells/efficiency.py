@@ -10,15 +10,15 @@ import numpy as np
 from baselines.pair_states import naive_scores
 from bench.cells.fresh import fresh_memory
 from bench.cells.full_evaluation import full_evaluation
+from bench.material.servers import Queries, make_server, modules_of, warm_up
+from bench.material.worker import build_server
+from bench.material.workshop import Workshop
 from bench.measure.cost import cost_card, count_flops, parameter_count
 from bench.measure.latency import measure_latency
 from bench.measure.memory import MemoryColumn, MemoryUse
 from bench.measure.peaks import measure_peaks
 from bench.measure.throughput import measure_throughput
-from bench.servers import Queries, make_server, modules_of, warm_up
 from bench.systems import systems
-from bench.worker import build_server
-from bench.workshop import Workshop
 from cookie.interfaces import PairScorer, Searcher
 from cookie.training.precision import computing_dtype
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from baselines.pair_scoring import score_rows
 from bench.cells.pairs import prepared, reranked
+from bench.material.workshop import Workshop, encoded
 from bench.systems import systems
-from bench.workshop import Workshop, encoded
 from cookie.interfaces import DualEncoder, IndexArray
 
 QUERIES = 6

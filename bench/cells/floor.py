@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from baselines.ridge import RidgeFloor, bag_of_words, raw_image_features
-from bench.workshop import Workshop
+from bench.material.workshop import Workshop
 from cookie.interfaces import Corpus, ImageBatch, TextBatch
 from cookie.nn.encoders import build_text_encoder, build_visual_encoder
 from cookie.retrieval import RetrievalMetrics, evaluate

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import torch
 
+from bench.material.workshop import Workshop
 from bench.measure.memory import MemoryColumn, MemoryUse, measure_memory
 from bench.measure.nvml import used_bytes
 from bench.measure.timer import Run
-from bench.workshop import Workshop
 
 
 def fresh_memory(

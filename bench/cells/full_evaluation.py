@@ -20,10 +20,10 @@ from baselines.pair_scoring import score_list, score_matrix
 from baselines.pair_states import Prepared, naive_scores, prepare_corpus
 from bench.cells.rates import pair_rates
 from bench.effort import Effort
-from bench.first_images import FirstImages
+from bench.material.first_images import FirstImages
+from bench.material.workshop import Workshop, encoded
 from bench.measure.timer import Timer, timer_for
 from bench.systems import Family, systems
-from bench.workshop import Workshop, encoded
 from cookie.compiling import CompiledEncoder, CompiledScorer
 from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, PairScorer

@@ -9,9 +9,9 @@ import torch
 
 from bench.cells.efficiency import BATCHES
 from bench.effort import GrowthEffort
+from bench.material.servers import Queries
 from bench.measure.throughput import ThroughputCurve, ThroughputPoint, measure_throughput
 from bench.measure.timer import Run, Timer
-from bench.servers import Queries
 from cookie.interfaces import TextBatch
 
 PROBE_IMAGES = 1024

@@ -10,17 +10,17 @@ from bench.cells.fresh import fresh_memory
 from bench.cells.gallery_rates import affordable_images, rising_batches
 from bench.cells.latency import asking, raw
 from bench.effort import GrowthEffort
-from bench.galleries import Storage, choose_storage, free_disk, free_memory, random_gallery
-from bench.grown_servers import Grown, GrownDual, GrownPair, bytes_per_image, grow
-from bench.grown_worker import build_grown
+from bench.material.galleries import Storage, choose_storage, free_disk, free_memory, random_gallery
+from bench.material.grown_servers import Grown, GrownDual, GrownPair, bytes_per_image, grow
+from bench.material.grown_worker import build_grown
+from bench.material.servers import PairServer, Queries, make_server
+from bench.material.workshop import Workshop
 from bench.measure.latency import InterleavedSamples, measure_interleaved
 from bench.measure.memory import MemoryColumn, MemoryUse
 from bench.measure.peaks import measure_peaks
 from bench.measure.percentiles import required_samples, summary
 from bench.measure.timer import timer_for
-from bench.servers import PairServer, Queries, make_server
 from bench.systems import systems
-from bench.workshop import Workshop
 from cookie.retrieval.search import FlatIndex
 
 SEARCH = "search"

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from bench.image_truths import ImageTruth, image_truths
+from bench.material.image_truths import ImageTruth, image_truths
+from bench.material.workshop import Workshop
 from bench.systems import systems
-from bench.workshop import Workshop
 from cookie.encoding import encode_images
 from cookie.interfaces import DualEncoder
 from cookie.retrieval.graded import Floats, chance_ndcg, ndcg, r_precision

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from baselines.score_shards import ScoreShards
+from bench.material.workshop import Workshop
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import systems
-from bench.workshop import Workshop
 
 _MACHINE = ("slug", "cpu", "threads", "packages", "commit")
 """Of the environment: what may change the last bit of a score."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
+from bench.material.servers import Queries, make_server, warm_up
+from bench.material.workshop import Workshop
 from bench.measure.latency import InterleavedSamples, measure_interleaved
 from bench.measure.percentiles import required_samples, summary
-from bench.servers import Queries, make_server, warm_up
 from bench.systems import systems
-from bench.workshop import Workshop
 from cookie.errors import UserError
 from cookie.interfaces import TopK
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from bench.effort import LoadEffort
 from bench.layout import duration
+from bench.material.servers import Queries, make_server, warm_up
+from bench.material.workshop import Workshop
 from bench.measure.load import LoadResult, Serve, closed_loop
 from bench.measure.sustained import SustainableRate, highest_rate
 from bench.measure.timer import Device
-from bench.servers import Queries, make_server, warm_up
-from bench.workshop import Workshop
 from cookie.interfaces import Searcher
 
 

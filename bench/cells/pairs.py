@@ -13,8 +13,8 @@ from baselines.pair_states import Prepared, prepare_corpus
 from baselines.score_shards import ScoreShards, digest
 from baselines.two_stage import rerank, scatter_scores
 from bench.cells.rates import pair_rates
+from bench.material.workshop import Workshop
 from bench.measure.timer import timer_for
-from bench.workshop import Workshop
 from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, ImageState, IndexArray, PairScorer, TextState
 from cookie.retrieval import topk

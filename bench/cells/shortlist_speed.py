@@ -10,10 +10,10 @@ from baselines.pair_states import prepare_corpus
 from bench.cells.full_evaluation import Bench, FullEvaluation, shortlist_rankings, timed
 from bench.cells.latency import Answering, asking, in_turns
 from bench.cells.shortlists import lengths
+from bench.findings.shortlist_evidence import ALONE, WHOLE
+from bench.material.servers import Queries, TwoStageServer, make_server
+from bench.material.workshop import Workshop, encoded
 from bench.measure.timer import timer_for
-from bench.servers import Queries, TwoStageServer, make_server
-from bench.shortlist_evidence import ALONE, WHOLE
-from bench.workshop import Workshop, encoded
 
 
 def run(

@@ -23,9 +23,9 @@ from baselines.two_stage import scatter_scores
 from bench.cells.kept_scores import kept_scores
 from bench.cells.pairs import pair_rate, prepared
 from bench.cells.sampling import Sample, draw, pairs_of_all
-from bench.shortlist_evidence import ALONE, WHOLE
+from bench.findings.shortlist_evidence import ALONE, WHOLE
+from bench.material.workshop import Workshop, encoded
 from bench.systems import systems
-from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, IndexArray, PairScorer, TopK
 from cookie.retrieval import direction_metrics, evaluate, topk

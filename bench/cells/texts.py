@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.image_truths import CROWD, EXPERT, caption_names
-from bench.sentence_sets import SETS, load, load_paraphrases
+from bench.material.image_truths import CROWD, EXPERT, caption_names
+from bench.material.sentence_sets import SETS, load, load_paraphrases
+from bench.material.workshop import Workshop, encoded
 from bench.systems import systems
-from bench.workshop import Workshop, encoded
 from cookie.data.catalog import find_data_root
 from cookie.data.sentence_pairs import SentencePairs
 from cookie.encoding import Embeddings

@@ -11,10 +11,10 @@ from torch import nn
 from baselines.equal_parameters import above_encoders
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import prepare_corpus
-from bench.histories import samples_of
-from bench.pretraining import pretrain, started
+from bench.findings.histories import samples_of
+from bench.material.pretraining import pretrain, started
+from bench.material.workshop import Workshop, encoded
 from bench.systems import systems
-from bench.workshop import Workshop, encoded
 from cookie.encoding import Embeddings
 from cookie.interfaces import Corpus, DualEncoder, IndexArray, PairScorer
 from cookie.retrieval import direction_metrics, evaluate

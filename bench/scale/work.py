@@ -91,7 +91,7 @@ def _empty(name: str) -> nn.Module:
     """Return an architecture whose weights are whatever the memory held; FLOPs do not mind."""
     import torch
 
-    from bench.architectures import architectures
+    from bench.material.architectures import architectures
 
     with torch.device("meta"):
         module = architectures[name].build()

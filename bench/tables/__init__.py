@@ -18,8 +18,8 @@ from cookie.registry import Registry
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.sections import View
-    from bench.verdicts import Finding, Verdict
+    from bench.findings.sections import View
+    from bench.findings.verdicts import Finding, Verdict
 
 
 @dataclass(frozen=True, slots=True)

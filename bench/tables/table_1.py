@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.claims import beats_dual_stream, competitive_with_single_stream
-from bench.columns import (
+from bench.ablation.sharing_points import LONGER
+from bench.ablation.variants import FINE_TUNED
+from bench.findings.claims import beats_dual_stream, competitive_with_single_stream
+from bench.findings.columns import (
     NO_REFERENCE,
     REFERENCE_ROW,
     SYSTEM,
@@ -15,22 +17,20 @@ from bench.columns import (
     asked,
     p_value,
 )
-from bench.differences import clear_winner, compare
-from bench.evidence import DIRECTIONS, KS, Evidence, recall_curve
+from bench.findings.differences import clear_winner, compare
+from bench.findings.evidence import DIRECTIONS, KS, Evidence, recall_curve
 from bench.layout import Column, Grid, Marked, Value, fixed
 from bench.plan import cells_of
-from bench.plots import Curve, CurvePanel, curves
+from bench.plots.recalls import RecallCurve, RecallPanel, recall_figure
+from bench.plots.trainings import TrainingPanel, Trainings, together, trainings_of
 from bench.records import Cell
-from bench.sharing_points import LONGER
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
-from bench.training_plots import TrainingPanel, Trainings, together, trainings_of
-from bench.variants import FINE_TUNED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.sections import View
+    from bench.findings.sections import View
 
 ROWS = ("ridge_floor", "dual_stream", "dual_stream_triplet", "cookie", "single_stream", "two_stage")
 NEAR = 2.0
@@ -161,20 +161,20 @@ def _against_reference(view: View, name: str, evidence: Evidence) -> dict[str, V
 def plot(views: Sequence[View]) -> Figure:
     """Return R@K over K, a row a section: image queries on the left, text queries on the right."""
     rows = [[_panel(view, direction) for direction in DIRECTIONS] for view in views]
-    return curves(rows, "K", "R@K, %")
+    return recall_figure(rows, "K", "R@K, %")
 
 
-def _panel(view: View, direction: str) -> CurvePanel:
+def _panel(view: View, direction: str) -> RecallPanel:
     """Return one direction's curves up to K = 100, or to the gallery's size where it is less."""
     records = {name: view.of("accuracy", name) for name in view.rows}
     records = {name: found for name, found in records.items() if found}
     gallery = next(iter(records.values()))[0].values["gallery"]
     places = range(1, min(100, gallery["captions" if direction == "i2t" else "images"]) + 1)
-    return CurvePanel(
+    return RecallPanel(
         f"{direction}: {view.section.name}",
         places,
         tuple(
-            Curve(
+            RecallCurve(
                 systems[name].label,
                 systems[name].marker,
                 recall_curve(found, direction, places).tolist(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.claims import verdicts
-from bench.columns import (
+from bench.effort import LIMIT_S, MAX_BATCH
+from bench.findings.claims import verdicts
+from bench.findings.columns import (
     FULL_EVALUATION,
     PERCENTILES,
     SYSTEM,
@@ -15,7 +16,6 @@ from bench.columns import (
     rsum_columns,
     share,
 )
-from bench.effort import LIMIT_S, MAX_BATCH
 from bench.layout import (
     Column,
     Grid,
@@ -28,18 +28,18 @@ from bench.layout import (
     significant,
 )
 from bench.plan import cells_of
-from bench.plots import Panel, Point, pareto
+from bench.plots.pareto import Panel, Point, pareto
 from bench.published import published_grid
 from bench.records import Cell
-from bench.speed_columns import speed_columns
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
+from bench.tables.speed_columns import speed_columns
 from bench.tables.table_1 import queries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.sections import View
+    from bench.findings.sections import View
 
 ROWS = (
     "ridge_floor",

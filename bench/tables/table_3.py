@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.columns import SYSTEM
-from bench.layout import Column, Grid, Value, fixed
-from bench.plan import cells_of
-from bench.records import Cell
-from bench.systems import systems
-from bench.tables import Block, Note, Table, lay_out, register
-from bench.unimodal import (
+from bench.findings.columns import SYSTEM
+from bench.findings.unimodal import (
     UnimodalClaim,
     improvement_columns,
     improves,
     measure,
     measure_columns,
 )
-from bench.verdicts import Verdict
+from bench.findings.verdicts import Verdict
+from bench.layout import Column, Grid, Value, fixed
+from bench.plan import cells_of
+from bench.records import Cell
+from bench.systems import systems
+from bench.tables import Block, Note, Table, lay_out, register
 
 if TYPE_CHECKING:
-    from bench.sections import View
+    from bench.findings.sections import View
 
 ROWS = ("dual_stream", "dual_stream_triplet", "cookie")
 TRUTHS = {

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.columns import SYSTEM
-from bench.layout import Column, Grid, Missing, Value, fixed
-from bench.plan import cells_of
-from bench.records import Cell
-from bench.sentence_sets import SETS
-from bench.systems import systems
-from bench.tables import Block, Note, Table, lay_out, register
-from bench.unimodal import (
+from bench.findings.columns import SYSTEM
+from bench.findings.unimodal import (
     UnimodalClaim,
     improvement_columns,
     improves,
     measure,
     measure_columns,
 )
+from bench.layout import Column, Grid, Missing, Value, fixed
+from bench.material.sentence_sets import SETS
+from bench.plan import cells_of
+from bench.records import Cell
+from bench.systems import systems
+from bench.tables import Block, Note, Table, lay_out, register
 
 if TYPE_CHECKING:
+    from bench.findings.sections import View
     from bench.records import Record
-    from bench.sections import View
 
 ROWS = ("dual_stream", "dual_stream_triplet", "cookie")
 CLAIM = UnimodalClaim(

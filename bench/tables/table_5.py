@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.bars import Bar, BarPanel, bar_chart
-from bench.columns import count, p_value, rsum_columns
+from bench.ablation.variant import Variant
+from bench.ablation.variants import VARIANTS
+from bench.findings.columns import count, p_value, rsum_columns
+from bench.findings.seed_contrasts import Contrast, contrast
+from bench.findings.sharing import sharing_aligns
 from bench.layout import Column, Grid, Marked, Missing, Value, fixed, spread
 from bench.plan import cells_of
+from bench.plots.bars import Bar, BarPanel, bar_chart
+from bench.plots.trainings import TrainingPanel, Trainings, one_by_one, trainings_of
 from bench.records import Cell
-from bench.seed_contrasts import Contrast, contrast
-from bench.sharing import sharing_aligns
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
-from bench.training_plots import TrainingPanel, Trainings, one_by_one, trainings_of
-from bench.variant import Variant
-from bench.variants import VARIANTS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.evidence import Evidence
-    from bench.sections import View
+    from bench.findings.evidence import Evidence
+    from bench.findings.sections import View
 
 REFERENCE = "cookie"
 LABELS = {variant.name: variant.label for variant in VARIANTS}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.columns import PERCENTILES, SYSTEM, peak, percentile_columns, reached, share
-from bench.curves import Chart, Curve, growth_figure
-from bench.growth_laws import (
+from bench.findings.columns import PERCENTILES, SYSTEM, peak, percentile_columns, reached, share
+from bench.findings.growth_laws import (
     EXPONENTS,
     SEARCH,
     grown,
@@ -17,19 +16,20 @@ from bench.growth_laws import (
     law_row,
     medians,
 )
+from bench.findings.scaling import RATIOS, ratio_finding, ratio_rows
 from bench.layout import Column, Grid, Marked, Missing, Value, mebibytes, significant
 from bench.plan import GROWING, cells_of
+from bench.plots.curves import Chart, Curve, growth_figure
 from bench.published import published_grid
 from bench.records import EVERY_SYSTEM, Cell
-from bench.scaling import RATIOS, ratio_finding, ratio_rows
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from bench.findings.sections import View
     from bench.records import Record
-    from bench.sections import View
 
 GALLERIES = (1_000, 10_000, 100_000, 1_000_000)
 LARGE = (10_000_000,)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.claims import per_mille
-from bench.columns import (
+from bench.findings.claims import per_mille
+from bench.findings.columns import (
     FULL_EVALUATION,
     PERCENTILES,
     accuracy_columns,
@@ -15,21 +15,29 @@ from bench.columns import (
     percentile_columns,
     rsum_columns,
 )
-from bench.curves import Path, path_figure
-from bench.evidence import DIRECTIONS
+from bench.findings.evidence import DIRECTIONS
+from bench.findings.shortlist_evidence import (
+    ALONE,
+    END_POINTS,
+    SYSTEM,
+    WHOLE,
+    Sweep,
+    evidence,
+    names,
+)
+from bench.findings.shortlist_findings import shortlist_findings
 from bench.layout import Column, Grid, Marked, Missing, Value, fixed
 from bench.plan import cells_of
-from bench.plots import Point
+from bench.plots.curves import Path, path_figure
+from bench.plots.pareto import Point
 from bench.records import Cell
-from bench.shortlist_evidence import ALONE, END_POINTS, SYSTEM, WHOLE, Sweep, evidence, names
-from bench.shortlist_findings import shortlist_findings
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.sections import View
+    from bench.findings.sections import View
 
 LABELS = {ALONE: "COOKIE alone", WHOLE: "single-stream alone"}
 COMPARED = Missing("The others are compared with this row.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.columns import FULL_EVALUATION, SYSTEM, count, reached, share
+from bench.findings.columns import FULL_EVALUATION, SYSTEM, count, reached, share
 from bench.layout import Column, Grid, Marked, Missing, Row, Value, scaled, significant
 from bench.plan import cells_of
 from bench.published import published
@@ -14,7 +14,7 @@ from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 
 if TYPE_CHECKING:
-    from bench.sections import View
+    from bench.findings.sections import View
 
 ROWS = ("open_clip", "cookie_paper", "vilt", "single_stream_paper")
 VARIANTS = ("transformers_clip", "blip_itm")

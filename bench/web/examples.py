@@ -13,7 +13,7 @@ from bench.systems import systems
 from bench.web.markup import Markup, prose, tag
 
 if TYPE_CHECKING:
-    from bench.sections import View
+    from bench.findings.sections import View
     from cookie.data.dataset import RetrievalDataset, Split
 
 SIZE = 64

@@ -7,20 +7,20 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.guide import (
+from bench.findings.sections import View
+from bench.findings.verdicts import Finding, Verdict
+from bench.layout import Footnotes
+from bench.pages.guide import (
     ENDING,
     INTRODUCTION,
     claim_grid,
     column_meanings,
     link_to,
 )
-from bench.layout import Footnotes
-from bench.provenance import facts, remarks, title
-from bench.rendered import Report
-from bench.sections import View
+from bench.pages.provenance import facts, remarks, title
+from bench.pages.rendered import Report
+from bench.plots.trainings import CAPTION
 from bench.tables import Block, tables
-from bench.training_plots import CAPTION
-from bench.verdicts import Finding, Verdict
 from bench.web.examples import examples_markup
 from bench.web.markup import Markup, join, prose, tag
 from bench.web.tables import block_markup, grid_markup

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from bench.compare import compare, text
+from tests.bench.findings.test_matching import file_of
 from tests.bench.hand_made import train, uniform, whole_section
-from tests.bench.test_matching import file_of
 from tests.bench.test_report import stored
 
 

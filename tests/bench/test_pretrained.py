@@ -25,7 +25,7 @@ from baselines.pair_states import naive_scores
 from baselines.pretrained.transformers_clip import build_transformers_clip
 from baselines.pretrained.vilt import build_vilt, random_vilt
 from bench import checkpoints
-from bench.architectures import Architecture
+from bench.material.architectures import Architecture
 from bench.pretrained import PretrainedOptions, check, main
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import Photographs, Split

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import report
-from bench.record_checks import check_records, read_records
+from bench.checks.records import check_records, read_records
 from bench.records import parse, read
 from bench.report import render_all, render_dataset
 from bench.validate import validate

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.failures import FailureStore
-from bench.record_store import Ledger, RecordStore
 from bench.records import Cell, Record
 from bench.report import render_all
+from bench.running.record_store import Ledger, RecordStore
 from bench.tables import tables
 from bench.validate import validate
 from cookie.errors import DataError

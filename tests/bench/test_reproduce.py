@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.histories import problems
+from bench.findings.histories import problems
 from bench.records import read
 from bench.reproduce import Options, listing, plan
 from bench.tables import tables

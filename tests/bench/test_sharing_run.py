@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import sharing_points
+from bench.ablation import sharing_points
+from bench.ablation.sharing_points import DEPTHS, OWN, SHARES, STEPS
 from bench.records import read
 from bench.reproduce import Options, reproduce
-from bench.sharing_points import DEPTHS, OWN, SHARES, STEPS
 
 PAGE = "when_sharing_pays.md"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench import trial as module
-from bench.servers import DualServer, PairServer, Queries, TwoStageServer
+from bench.material.servers import DualServer, PairServer, Queries, TwoStageServer
 from bench.trial import Trial, first
 from cookie.data.scenes import SceneCounts
 from cookie.presets import preset

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bench.cells import train
-from bench.one_setting import changed
-from bench.searches import read_searches
+from bench.material.one_setting import changed
+from bench.material.workshop import Setup, Workshop
+from bench.pages.searches import read_searches
 from bench.tune import TuneOptions, tune
-from bench.workshop import Setup, Workshop
 from cookie.errors import UserError
 from cookie.presets import preset
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import architectures as registry
-from bench.architectures import Architecture, architectures
 from bench.cells import cost
 from bench.cells.cost import full_evaluation
 from bench.effort import SMOKE
-from bench.workshop import Workshop
+from bench.material import architectures as registry
+from bench.material.architectures import Architecture, architectures
+from bench.material.workshop import Workshop
 from cookie.interfaces import ImageBatch, ImageState, TextBatch, TextState
 
 CAPTIONS = ["a red cube", "a ball", "a large blue ball"]

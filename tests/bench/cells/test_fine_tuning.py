@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import makings
+from bench.ablation import makings
+from bench.ablation.variants import VARIANTS
 from bench.cells import accuracy
 from bench.cells import train as cell
+from bench.material.workshop import Setup, Workshop
 from bench.plan import cells_of, needed
 from bench.records import Cell
-from bench.runner import Runner, RunOptions
+from bench.running.runner import Runner, RunOptions
 from bench.systems import changes, suits, systems
-from bench.variants import VARIANTS
-from bench.workshop import Setup, Workshop
 from cookie.data.corpus import PixelCorpus
 from cookie.errors import UserError
 from cookie.presets import preset

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.cells.floor import caption_features, floor_metrics, image_features
-from bench.workshop import Setup, Workshop
+from bench.material.workshop import Setup, Workshop
 from cookie.interfaces import ImageBatch, TextBatch
 from tests.bench.toy import ToyCorpus
 

@@ -10,8 +10,8 @@ import torch
 
 from bench.cells import fresh
 from bench.cells.fresh import fresh_memory
+from bench.material.workshop import Setup, Workshop
 from bench.measure.memory import MemoryColumn, MemoryUse
-from bench.workshop import Setup, Workshop
 
 MINE, FOREIGN, CHILD = 200, 300, 450
 OTHER = MemoryColumn(7, 3)

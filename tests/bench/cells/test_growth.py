@@ -15,11 +15,11 @@ from torch import Tensor
 from bench.cells import growth
 from bench.cells.gallery_rates import affordable_images, rising_batches
 from bench.effort import SMOKE_GROWTH, GrowthEffort, growth_effort_of
+from bench.material.servers import DualServer, PairServer, Queries, TwoStageServer
+from bench.material.workshop import Setup, Workshop
 from bench.measure.memory import MemoryColumn, MemoryUse
 from bench.measure.peaks import MachinePeaks
 from bench.measure.timer import Timer
-from bench.servers import DualServer, PairServer, Queries, TwoStageServer
-from bench.workshop import Setup, Workshop
 from cookie.interfaces import ImageState, TextState
 from tests.bench.toy import WIDTH, ToyCorpus, ToyEncoder, ToyScorer
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from baselines.score_shards import ScoreShards
 from baselines.single_stream import SingleStream
 from bench.cells import accuracy, kept_scores, shortlists
+from bench.material.workshop import Setup, Workshop
 from bench.records import Cell
-from bench.runner import Runner, RunOptions
-from bench.workshop import Setup, Workshop
+from bench.running.runner import Runner, RunOptions
 from cookie.files import write_json
 from cookie.interfaces import ImageState, TextState
 from cookie.training.trainer import BEST

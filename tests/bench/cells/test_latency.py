@@ -12,10 +12,10 @@ import torch
 
 from bench.cells import efficiency, latency
 from bench.effort import Effort
+from bench.material.servers import Queries
+from bench.material.workshop import Setup, Workshop
 from bench.measure.latency import InterleavedSamples, LatencySamples
 from bench.measure.percentiles import required_samples
-from bench.servers import Queries
-from bench.workshop import Setup, Workshop
 from cookie.errors import UserError
 from cookie.interfaces import TextBatch, TopK
 from tests.bench.toy import ToyCorpus

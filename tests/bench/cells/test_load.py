@@ -13,10 +13,10 @@ import torch
 
 from bench.cells import load
 from bench.effort import LoadEffort, load_effort_of
+from bench.material.servers import DualServer, Queries
+from bench.material.workshop import Setup, Workshop
 from bench.measure.load import closed_loop
 from bench.measure.sustained import highest_rate
-from bench.servers import DualServer, Queries
-from bench.workshop import Setup, Workshop
 from cookie.interfaces import TextBatch, TopK
 from tests.bench.measure.test_load import Server, poisson_arrivals, waits_by_lindley
 from tests.bench.toy import ToyCorpus, ToyEncoder

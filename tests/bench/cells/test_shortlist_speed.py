@@ -8,9 +8,9 @@ import pytest
 
 from bench.cells import shortlist_speed
 from bench.effort import Effort
-from bench.servers import DualServer, PairServer, TwoStageServer
-from bench.shortlist_evidence import ALONE, WHOLE
-from bench.workshop import Setup, Workshop
+from bench.findings.shortlist_evidence import ALONE, WHOLE
+from bench.material.servers import DualServer, PairServer, TwoStageServer
+from bench.material.workshop import Setup, Workshop
 from tests.bench.toy import ToyCorpus, ToyEncoder, ToyScorer
 
 CORPUS = ToyCorpus(images=9)

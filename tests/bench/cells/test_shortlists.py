@@ -16,7 +16,7 @@ from baselines.score_shards import ScoreShards
 from bench.cells import shortlists
 from bench.cells.sampling import Sample
 from bench.cells.shortlists import DIRECTIONS, Stages, _depth, _group, _rest, _spread, lengths
-from bench.shortlist_evidence import ALONE, WHOLE
+from bench.findings.shortlist_evidence import ALONE, WHOLE
 from cookie.encoding import encode_corpus
 from cookie.interfaces import ImageState, TextState
 from cookie.retrieval import evaluate, evaluate_scores

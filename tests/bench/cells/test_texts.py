@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.cells.texts import cosines, encode_sentences, samples
-from bench.workshop import Setup, Workshop
+from bench.material.workshop import Setup, Workshop
 from cookie.data.sentence_pairs import SentencePairs
 from cookie.retrieval.siblings import sibling_retrieval
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from bench import pretraining
 from bench.cells import train as cell
+from bench.material import pretraining
+from bench.material.workshop import MORE, Setup, Workshop
 from bench.records import Cell
-from bench.runner import Runner, RunOptions
+from bench.running.runner import Runner, RunOptions
 from bench.systems import systems
-from bench.workshop import MORE, Setup, Workshop
 from cookie.data.dataset import RetrievalDataset
 from cookie.data.karpathy import load_karpathy
 from cookie.files import sha256

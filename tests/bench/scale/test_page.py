@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.checks.pages import links
 from bench.layout import Marked
-from bench.page_checks import links
 from bench.scale.__main__ import render
 from bench.scale.gallery_tables import gallery, queries, ratios, two_stage
 from bench.scale.machines import measured, published

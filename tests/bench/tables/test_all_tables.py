@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from bench.guide import claim_grid
+from bench.findings.sections import View, views
+from bench.findings.sharing import DECIDING
+from bench.findings.verdicts import CLAIMS, Verdict
 from bench.layout import Footnotes, csv_text, markdown_table
+from bench.pages.guide import claim_grid
 from bench.records import Record
 from bench.report import render_all
-from bench.sections import View, views
-from bench.sharing import DECIDING
 from bench.tables import tables
-from bench.verdicts import CLAIMS, Verdict
 from bench.web.tables import grid_markup
+from tests.bench.findings.test_unimodal import noise, texts
 from tests.bench.hand_made import growth, shortlist_speed, shortlists, uniform, whole_section
 from tests.bench.tables.test_table_3_and_4 import images
 from tests.bench.tables.test_table_8 import DUAL, PAIR
 from tests.bench.test_report import stored
-from tests.bench.test_unimodal import noise, texts
 from tests.bench.web.test_tables import cells
 
 MEDIANS = {"dual_stream": 1e-3, "cookie": 2e-3, "single_stream": 0.5, "two_stage": 0.02}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.ablation.sharing_points import LONGER
+from bench.findings.sections import View, views
 from bench.layout import Marked, Missing
 from bench.records import Cell
-from bench.sections import View, views
-from bench.sharing_points import LONGER
 from bench.tables import tables
 from bench.tables.table_1 import TUNED, chance
 from tests.bench.hand_made import CAPTIONS, IMAGES, uniform, whole_section

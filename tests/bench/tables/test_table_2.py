@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bench.failures import Failure
+from bench.findings.sections import views
 from bench.layout import Marked, Missing
 from bench.records import EVERY_SYSTEM, Cell, Kind, Record, Section
-from bench.sections import views
 from bench.tables import Block, tables
 from bench.tables.table_2 import _points, tie_bounds
 from tests.bench.hand_made import efficiency, latency, load, train, uniform, whole_section

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bench.findings.sections import View, views
 from bench.layout import Missing
 from bench.records import Record
-from bench.sections import View, views
 from bench.tables import tables
+from tests.bench.findings.test_unimodal import noise, texts
 from tests.bench.hand_made import record, whole_section
-from tests.bench.test_unimodal import noise, texts
 
 
 def images(system: str, mean: float, truths: tuple[str, ...]) -> Record:

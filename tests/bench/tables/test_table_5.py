@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bench.findings.sections import View, views
 from bench.layout import Marked, Missing
 from bench.records import Record
-from bench.sections import View, views
 from bench.tables import tables
 from tests.bench.hand_made import record, train, uniform, whole_section
 

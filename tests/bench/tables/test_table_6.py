@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench.claims import gallery_for, per_mille_at
+from bench.findings.claims import gallery_for, per_mille_at
+from bench.findings.scaling import evaluation_at, published_ratio, ratio_rows
+from bench.findings.sections import View, views
 from bench.layout import Marked, Missing
 from bench.records import EVERY_SYSTEM, Cell, Record
-from bench.scaling import evaluation_at, published_ratio, ratio_rows
-from bench.sections import View, views
 from bench.tables import Block, tables
 from tests.bench.hand_made import IMAGES, efficiency, evaluation, growth, unfitting_growth
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bench.findings.sections import View, views
+from bench.findings.shortlist_evidence import evidence, names
 from bench.layout import Marked, Missing
 from bench.records import Cell, Record
-from bench.sections import View, views
-from bench.shortlist_evidence import evidence, names
 from bench.tables import Block, tables
 from tests.bench.hand_made import efficiency, shortlist_speed, shortlists, uniform
 

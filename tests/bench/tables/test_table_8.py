@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from bench.findings.sections import View, views
+from bench.pages.rendered import Report
 from bench.published import published
 from bench.records import Record
-from bench.rendered import Report
 from bench.report import page
-from bench.sections import View, views
 from bench.systems import systems
 from bench.tables import tables
 from bench.tables.table_8 import PUBLISHED, ROWS, VARIANTS, cells

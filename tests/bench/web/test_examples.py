@@ -9,8 +9,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from bench.findings.sections import View, views
 from bench.records import Record
-from bench.sections import View, views
 from bench.web.examples import SIZE, data_uri, examples_markup
 from cookie.data.scenes import SMOKE, generate_scenes
 from tests.bench.hand_made import uniform

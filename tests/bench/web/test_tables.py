@@ -7,8 +7,8 @@ from html import unescape
 
 import pytest
 
+from bench.findings.sections import views
 from bench.layout import Column, Footnotes, Grid, Marked, Missing, duration, markdown_table
-from bench.sections import views
 from bench.tables import lay_out, tables
 from bench.web.markup import Markup
 from bench.web.tables import block_markup, grid_markup, sort_key

@@ -1,0 +1,1 @@
+"""Checks of what lies under ``results/``: records, and the pages made from them."""

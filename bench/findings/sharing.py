@@ -1,0 +1,76 @@
+"""C6: whether sharing the transformer's weights is what aligns the streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.findings.sections import View
+from bench.findings.seed_contrasts import WANTED_SEEDS, Contrast, contrast
+from bench.findings.verdicts import CERTAIN, Effect, Outcome, Verdict, unknown
+
+CLAIM = "C6 (sharing the transformer's weights is what aligns the streams)"
+DECIDING = {
+    "unshared": "a transformer a path at equal depth",
+    "unshared_equal": "a transformer a path at equal parameters",
+    "token_mlp": "a shared token MLP at equal parameters",
+}
+"""The rows that COOKIE has to beat, all of them, for the claim to hold."""
+BESIDE = {
+    "cookie_image_text": "the shared transformer without the unimodal losses",
+    "two_views": "the same second views under the image-text loss",
+}
+"""What the unimodal losses contribute; the sentence says it, the verdict does not depend on it."""
+
+
+def sharing_aligns(view: View) -> Verdict:
+    """Judge C6: COOKIE against the rows that lack its sharing, or its attention.
+
+    It holds where COOKIE is ahead of every row of :data:`DECIDING` beyond images and seeds, does
+    not hold where it is behind one of them, and is undecided otherwise, and with a single seed.
+    """
+    found = {name: contrast(view, "cookie", name) for name in DECIDING}
+    known = {name: item for name, item in found.items() if item is not None}
+    if len(known) < len(DECIDING):
+        missing = ", ".join(name for name in DECIDING if name not in known)
+        return unknown(CLAIM, f"records of {missing} or cookie")
+    beside = {name: contrast(view, "cookie", name) for name in BESIDE}
+    parts = [_against(DECIDING[name], item) for name, item in known.items()]
+    parts += [_against(BESIDE[name], item) for name, item in beside.items() if item is not None]
+    reason = f"COOKIE's RSUM against {'; against '.join(parts)}{_seeds(list(known.values()))}."
+    return Verdict(CLAIM, _outcome(list(known.values())), reason, _effect(known))
+
+
+def _effect(known: Mapping[str, Contrast]) -> Effect:
+    """Return the difference that the claim stands or falls with: the least clear lead."""
+    name = min(known, key=lambda name: (known[name].sign, known[name].difference.value))
+    item, found = known[name], known[name].difference
+    bounds = CERTAIN if len(item.seeds) > 1 else "over images, one seed"
+    unit = f"RSUM points against {DECIDING[name]}"
+    return Effect(found.value, unit, found.low, found.high, bounds, found.p_value)
+
+
+def _outcome(contrasts: list[Contrast]) -> Outcome:
+    signs = [item.sign for item in contrasts]
+    if all(sign > 0 for sign in signs):
+        return "holds"
+    return "does not hold" if any(sign < 0 for sign in signs) else "undecided"
+
+
+def _against(rival: str, item: Contrast) -> str:
+    found = item.difference
+    seen = f"; {item.detectable:.1f} would have shown" if item.detectable else ", the same answers"
+    clear = f", {item.doubt}{seen}" if item.doubt else ""
+    return (
+        f"{rival} {found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}, "
+        f"p = {found.p_value:.2g}{clear})"
+    )
+
+
+def _seeds(contrasts: list[Contrast]) -> str:
+    fewest = min(len(item.seeds) for item in contrasts)
+    if fewest == 1:
+        return (
+            f"; one seed, so the spread between trainings is not known and nothing is decided "
+            f"({WANTED_SEEDS} are wanted)"
+        )
+    return f"; {fewest} seeds" + ("" if fewest >= WANTED_SEEDS else f", {WANTED_SEEDS} are wanted")

@@ -1,0 +1,1 @@
+"""What cells work with: data, models that answer, galleries and ground truths."""

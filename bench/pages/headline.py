@@ -1,0 +1,124 @@
+"""The result table at the top of the README, rendered from the same records as the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.findings.sections import View, views
+from bench.findings.verdicts import Verdict
+from bench.layout import (
+    Column,
+    Footnotes,
+    Missing,
+    Row,
+    Value,
+    duration,
+    fixed,
+    markdown_table,
+    significant,
+    spread,
+)
+from bench.pages.guide import effect_columns
+from bench.pages.provenance import seeds
+from bench.records import read_all, write_text
+from bench.tables import tables
+
+BEGIN, END = "<!-- generated: headline -->", "<!-- /generated -->"
+SHOWN = (("flickr8k", "small"), ("scenes", "tiny"))
+"""Data sets, and the preset of each, that the README shows where they were measured."""
+COLUMNS = (
+    Column("system", "system", align="left"),
+    Column("rsum_text", "RSUM (95 % interval)"),
+    Column("i2t_r1", "i2t R@1", fixed(1)),
+    Column("t2i_r1", "t2i R@1", fixed(1)),
+    Column("evaluation_s", "full evaluation", duration),
+    Column("per_mille", "‰ of single-stream", significant),
+    Column("p50_s", "query p50", duration),
+)
+
+
+def headline(results: Path) -> str:
+    """Return a table of each data set in ``SHOWN`` with its plot and its verdicts.
+
+    Of several machines one has its table here, that with the most trainings; of the others there
+    is a sentence.
+    """
+    parts = []
+    for dataset, preset in SHOWN:
+        found = sorted(_sections(results / dataset, preset), key=_weight)
+        parts += [_section(results / dataset, view) for view in found[:1]]
+        parts += [_elsewhere(view) for view in found[1:]]
+    return "\n\n".join(parts)
+
+
+def update_readme(readme: Path, results: Path) -> bool:
+    """Put the headline between the marks in ``readme``; return whether there are such marks."""
+    if not readme.is_file():
+        return False
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        return False
+    updated = f"{before}{BEGIN}\n{headline(results)}\n{END}{after}"
+    if updated != text:
+        write_text(readme, updated)
+    return True
+
+
+def _sections(folder: Path, preset: str) -> Sequence[View]:
+    """Return the sections of a preset over the whole test split; speed must be known."""
+    if not (folder / "records").is_dir():
+        return []
+    found = [v for v in views(read_all(folder)) if v.section.preset == preset]
+    return [v for v in found if v.section.limit is None and tables["2"].has_rows(v)]
+
+
+def _weight(view: View) -> int:
+    """Sort the section with the most trainings to the front."""
+    return -sum(record.cell.kind == "accuracy" for record in view.records)
+
+
+def _elsewhere(view: View) -> str:
+    """Return the verdicts of a further section in a sentence."""
+    found = [v for v in tables["2"].block(view).verdicts if isinstance(v, Verdict)]
+    said = [f"{v.number} {v.outcome}{_size(v)}" for v in found]
+    trained = len(seeds(view))
+    return (
+        f"On {view.newest.hardware['description']} with {trained} "
+        f"seed{'s' if trained > 1 else ''}, {'; '.join(said)}."
+    )
+
+
+def _size(verdict: Verdict) -> str:
+    """Return the effect with its bounds; nothing where none was measured."""
+    if verdict.effect is None:
+        return ""
+    columns = effect_columns(verdict.effect)
+    return f": {columns['effect']}, {columns['bounds']}"
+
+
+def _section(folder: Path, view: View) -> str:
+    table = tables["2"]
+    block = table.block(view)
+    footnotes = Footnotes()
+    rows: list[Row] = [{**row, "rsum_text": _rsum(row)} for row in block.rows]
+    lines = [
+        f"**{folder.name}**, preset `{view.section.preset}` ({view.section.regime}), "
+        f"{view.newest.hardware['description']} "
+        f"([whole table](results/{folder.name}/table_2.md), "
+        f"[data](results/{folder.name}/table_2.csv)):",
+        markdown_table(COLUMNS, rows, footnotes),
+        "<br>".join(line.removeprefix("- ") for line in footnotes.lines()),
+        "\n".join(f"- {sentence}" for sentence in block.sentences),
+        f"![{table.title}](results/{folder.name}/table_2.png)",
+    ]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _rsum(row: Row) -> Value:
+    rsum = row["rsum"]
+    if isinstance(rsum, Missing):
+        return rsum
+    return spread(rsum, row["rsum_low"], row["rsum_high"])

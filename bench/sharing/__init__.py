@@ -1,0 +1,1 @@
+"""When sharing pays: gaps along an axis, what they say, and the page that shows them."""

@@ -1,0 +1,132 @@
+"""What a section's records say of a system's speed, memory and work, as columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.effort import LIMIT_S, MAX_BATCH
+from bench.findings.claims import per_mille
+from bench.findings.columns import by_pair_rate, peak, percentile_columns, reached
+from bench.layout import Missing, Value
+from bench.records import EVERY_SYSTEM
+from bench.systems import compiled_name, systems
+
+if TYPE_CHECKING:
+    from bench.findings.sections import View
+
+REFERENCE = "single_stream"
+LOADLESS = "The system answers no queries from a prepared gallery, so it is not put under load."
+MEMORY = {
+    "allocated_bytes": "allocated",
+    "reserved_bytes": "reserved",
+    "device_bytes": "device_used",
+    "peak_rss_bytes": "peak_rss",
+}
+"""Column -> what a record calls it."""
+
+
+def speed_columns(view: View, name: str) -> dict[str, Value]:
+    """Return every column of a system but its accuracy; what is not known says why."""
+    return {
+        **_latency(view, name),
+        **_evaluation(view, name),
+        **_throughput(view, name),
+        **_load(view, name),
+        **_memory(view, name),
+        **_work(view, name),
+    }
+
+
+def _missing(view: View, name: str) -> Missing:
+    """Say why a system has no measurement of speed."""
+    if "efficiency" in systems[name].kinds:
+        return view.missing("efficiency", name, "Not measured in this section yet.")
+    return Missing("Speed is not measured for this row.")
+
+
+def _evaluation(view: View, name: str) -> dict[str, Value]:
+    against = compiled_name(REFERENCE) if systems[name].compiled else REFERENCE
+    record, reference = view.one("efficiency", name), view.one("efficiency", against)
+    if record is None:
+        return dict.fromkeys(
+            ("evaluation_s", "per_mille", "pairs_per_second"), _missing(view, name)
+        )
+    full = record.values["full_evaluation"]
+    ratio: Value = Missing("The single-stream's speed is not measured in this section yet.")
+    if reference is not None:
+        other = reference.values["full_evaluation"]
+        either = full["extrapolated"] or other["extrapolated"]
+        ratio = by_pair_rate(per_mille(full, other).value, extrapolated=either)
+    return {
+        "evaluation_s": by_pair_rate(full["seconds"], extrapolated=full["extrapolated"]),
+        "per_mille": ratio,
+        "pairs_per_second": _pairs(full),
+    }
+
+
+def _pairs(full: Mapping[str, Any]) -> Value:
+    rate = full["pairs_per_second"]
+    return Missing("Two encoders score no pairs.") if rate is None else rate
+
+
+def _latency(view: View, name: str) -> dict[str, Value]:
+    record = view.latency
+    if record is None or name not in record.values["systems"]:
+        unmeasured = "Query latency is not measured for this row."
+        if record is not None:
+            unmeasured = record.values.get("left_out", {}).get(name, unmeasured)
+        missing = view.missing("latency", EVERY_SYSTEM, unmeasured)
+        return dict.fromkeys(("p50_s", "p95_s", "p99_s", "n"), missing)
+    return percentile_columns(record.values["systems"][name])
+
+
+def _throughput(view: View, name: str) -> dict[str, Value]:
+    record = view.one("efficiency", name)
+    if record is None:
+        return {"queries_per_second": _missing(view, name)}
+    found = record.values["throughput"]
+    rate = found["queries_per_second"]
+    return {"queries_per_second": Missing(found["reason"]) if rate is None else rate}
+
+
+def _load(view: View, name: str) -> dict[str, Value]:
+    """Return the rates that a system serves, if they were measured for the headings' bounds."""
+    keys, record = ("closed_one", "closed_batched", "highest_rate"), view.one("load", name)
+    if record is None:
+        known = "load" in systems[name].kinds
+        reason = "Not measured under load in this section yet." if known else LOADLESS
+        return dict.fromkeys(keys, view.missing("load", name, reason))
+    values = record.values
+    if (values["limit_s"], values["max_batch"]) != (LIMIT_S, MAX_BATCH):
+        return dict.fromkeys(keys, Missing("Measured for other bounds than the headings name."))
+    found = values["closed"]["one"], values["closed"]["batched"], values["open"]
+    return {key: _known(one) for key, one in zip(keys, found, strict=True)}
+
+
+def _known(found: Mapping[str, Any]) -> Value:
+    return Missing(found["reason"]) if found["rate"] is None else found["rate"]
+
+
+def _memory(view: View, name: str) -> dict[str, Value]:
+    record = view.one("efficiency", name)
+    if record is None:
+        return dict.fromkeys(MEMORY, _missing(view, name))
+    memory = record.values["memory"]
+    return {key: peak(memory[column]) for key, column in MEMORY.items()}
+
+
+def _work(view: View, name: str) -> dict[str, Value]:
+    record = view.one("efficiency", name)
+    if record is None:
+        return dict.fromkeys(
+            ("parameters", "flops_per_query", "share_of_peak"), _missing(view, name)
+        )
+    cost = record.values["cost"]
+    part = cost["share_of_compute"]
+    missing = Missing("The matrix product peak or the time of a query is not known.")
+    return {
+        "parameters": cost["parameters"],
+        "flops_per_query": cost["flops"],
+        "share_of_peak": missing if part is None else reached(part),
+    }

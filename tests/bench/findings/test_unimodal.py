@@ -1,0 +1,140 @@
+"""Measures within one modality: means over seeds and queries, paired improvements, verdicts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.findings.columns import NO_REFERENCE, REFERENCE_ROW
+from bench.findings.sections import View, views
+from bench.findings.unimodal import (
+    UnimodalClaim,
+    improvement,
+    improvement_columns,
+    improves,
+    measure,
+    measure_columns,
+)
+from bench.layout import Missing
+from bench.records import Record
+from tests.bench.hand_made import record
+
+CLAIM = UnimodalClaim("C5 (text matching improves)", 3.9, "texts", "captions", "map_r", "mAP@R")
+
+
+def texts(system: str, values: list[float], seed: int = 0, **extra: object) -> Record:
+    rows = list(range(len(values)))
+    samples = {"captions": {"query": rows, "image": [r // 2 for r in rows], "map_r": values}}
+    for k in (1, 5, 10):
+        samples["captions"][f"r{k}"] = [100.0 * (value > 50) for value in values]
+    reason = {"reason": "not here."}
+    found = {
+        "captions": len(values),
+        "sentences": dict.fromkeys(
+            ("sick", "sts_b", "sts_images_2014", "sts_images_2015", "cxc"), reason
+        ),
+        "mrpc": reason,
+        "judgments": reason,
+    }
+    return record("texts", system, found | extra, seed=seed, samples=samples)
+
+
+def noise(mean: float, seed: int) -> list[float]:
+    return (mean + np.random.default_rng(seed).normal(0, 5, 60)).tolist()
+
+
+def view(*records: Record) -> View:
+    (only,) = views(records)
+    return only
+
+
+def test_seeds_are_averaged_query_by_query() -> None:
+    found = measure([texts("cookie", [10, 30]), texts("cookie", [30, 90], 1)], "captions", "map_r")
+    assert found is not None
+    assert found.values.tolist() == [20, 60]
+    assert (found.mean, found.seeds) == (40, 2)
+    assert found.images.tolist() == [0, 0]
+    assert measure([texts("cookie", [1.0])], "captions", "other") is None
+    assert measure([], "captions", "map_r") is None
+
+
+def test_the_interval_is_of_whole_images() -> None:
+    """The two captions of an image agree here: the interval is that of half as many queries."""
+    per_image = np.random.default_rng(0).normal(50, 10, 100)
+    found = measure([texts("cookie", np.repeat(per_image, 2).tolist())], "captions", "map_r")
+    assert found is not None
+    low, high = found.interval
+    assert (high - low) / 2 == pytest.approx(1.96 * per_image.std() / 10, rel=0.08)
+
+
+def test_improvement_is_relative_and_paired() -> None:
+    base = noise(40, 0)
+    pair = [texts("cookie", [1.1 * x for x in base]), texts("dual_stream", base)]
+    one, two = (measure([made], "captions", "map_r") for made in pair)
+    assert one is not None
+    assert two is not None
+    found = improvement(one, two)
+    assert found is not None
+    assert (found.percent, found.low, found.high) == pytest.approx((10, 10, 10), abs=1e-4)
+    none = measure([texts("x", [0.0, 0.0])], "captions", "map_r")
+    assert none is not None
+    assert improvement(one, none) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "outcome"), [(60, "holds"), (40.2, "undecided"), (30, "does not hold")]
+)
+def test_verdicts(ours: float, outcome: str) -> None:
+    found = improves(
+        view(texts("cookie", noise(ours, 1)), texts("dual_stream", noise(40, 2))), CLAIM
+    )
+    assert found.outcome == outcome
+    assert "3.9 %" in found.reason
+    assert "one seed" in found.reason
+
+
+def test_missing_records_are_not_measured_yet() -> None:
+    found = improves(view(texts("cookie", [1.0, 2.0])), CLAIM)
+    assert found.outcome == "not measured yet"
+    assert found.effect is None
+
+
+def test_the_effect_is_what_the_sentence_says() -> None:
+    found = improves(view(texts("cookie", noise(60, 1)), texts("dual_stream", noise(40, 2))), CLAIM)
+    effect = found.effect
+    assert effect is not None
+    assert effect.unit == "% mAP@R"
+    assert effect.low < effect.value < effect.high
+    assert f"{effect.value:+.1f} ({effect.low:+.1f} to {effect.high:+.1f}) %" in found.reason
+
+
+@pytest.mark.parametrize(("first", "second"), [(60, 40), (40, 60), (40, 40), (40.7, 40)])
+def test_the_p_value_agrees_with_the_interval(first: float, second: float) -> None:
+    """Both are read off the same resamples: one leaves out 0 just where the other is small."""
+    made = [texts("cookie", noise(first, 1)), texts("dual_stream", noise(second, 2))]
+    one, two = (measure([item], "captions", "map_r") for item in made)
+    assert one is not None
+    assert two is not None
+    found = improvement(one, two)
+    assert found is not None
+    assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
+    other = improvement(two, one)
+    assert other is not None
+    assert other.p_value == found.p_value
+
+
+def test_columns_of_a_measure_and_of_an_improvement() -> None:
+    section = view(texts("cookie", noise(60, 1)), texts("dual_stream", noise(40, 2)))
+    records = section.of("texts", "cookie")
+    columns = measure_columns(records, "captions", "map_r", "none")
+    low, high = columns["map_r_low"], columns["map_r_high"]
+    assert columns["map_r_text"] == f"{columns['map_r']:.1f} ({low:.1f} to {high:.1f})"
+    assert set(measure_columns(records, "captions", "x", "none").values()) == {Missing("none")}
+    gain = improvement_columns(section, "texts", "cookie", "captions", "map_r")
+    assert gain["improvement_low"] < gain["improvement"] < gain["improvement_high"]
+    itself = improvement_columns(section, "texts", "dual_stream", "captions", "map_r")
+    assert set(itself) == set(gain)
+    assert set(itself.values()) == {REFERENCE_ROW}
+    alone = view(*records)
+    gaps = improvement_columns(alone, "texts", "cookie", "captions", "map_r")
+    assert set(gaps.values()) == {NO_REFERENCE}
