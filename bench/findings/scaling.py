@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.findings.claims import CLAIMED_PER_MILLE, fastest, gallery_for, per_mille_at
+from bench.findings.inference_time import CLAIMED_PER_MILLE, fastest, gallery_for, per_mille_at
 from bench.findings.sections import View
 from bench.findings.verdicts import Finding
 from bench.layout import Column, Marked, Missing, Value, duration, significant

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bench.findings.sections import View
 from bench.findings.seed_contrasts import WANTED_SEEDS, Contrast, contrast
-from bench.findings.verdicts import CERTAIN, Effect, Outcome, Verdict, unknown
+from bench.findings.verdicts import Effect, Outcome, Verdict, unknown
 
 CLAIM = "C6 (sharing the transformer's weights is what aligns the streams)"
 DECIDING = {
@@ -44,9 +44,8 @@ def _effect(known: Mapping[str, Contrast]) -> Effect:
     """Return the difference that the claim stands or falls with: the least clear lead."""
     name = min(known, key=lambda name: (known[name].sign, known[name].difference.value))
     item, found = known[name], known[name].difference
-    bounds = CERTAIN if len(item.seeds) > 1 else "over images, one seed"
     unit = f"RSUM points against {DECIDING[name]}"
-    return Effect(found.value, unit, found.low, found.high, bounds, found.p_value)
+    return Effect(found.value, unit, *item.bounds, p_value=found.p_value, seeds=len(item.seeds))
 
 
 def _outcome(contrasts: list[Contrast]) -> Outcome:
@@ -57,13 +56,10 @@ def _outcome(contrasts: list[Contrast]) -> Outcome:
 
 
 def _against(rival: str, item: Contrast) -> str:
-    found = item.difference
+    found, (low, high) = item.difference, item.bounds
     seen = f"; {item.detectable:.1f} would have shown" if item.detectable else ", the same answers"
     clear = f", {item.doubt}{seen}" if item.doubt else ""
-    return (
-        f"{rival} {found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}, "
-        f"p = {found.p_value:.2g}{clear})"
-    )
+    return f"{rival} {found.value:+.1f} ({low:+.1f} to {high:+.1f}, p = {found.p_value:.2g}{clear})"
 
 
 def _seeds(contrasts: list[Contrast]) -> str:

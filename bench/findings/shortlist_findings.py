@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.findings.claims import per_mille
 from bench.findings.differences import Difference
+from bench.findings.inference_time import per_mille
 from bench.findings.shortlist_evidence import ALONE, WHOLE, Sweep
 from bench.findings.verdicts import Finding
 from bench.layout import duration, significant

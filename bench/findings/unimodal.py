@@ -6,17 +6,21 @@ over images, an image's queries together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.findings.columns import NO_REFERENCE, REFERENCE_ROW, interval_columns
 from bench.findings.sections import View
-from bench.findings.verdicts import Effect, Outcome, Verdict, one_seed, unknown
+from bench.findings.verdicts import Effect, Outcome, Verdict, over, seeds_told, unknown
 from bench.layout import Missing, Value, spread
 from bench.records import Kind, Record
+
+if TYPE_CHECKING:
+    from bench.measure.statistics import Interval
 
 REFERENCE = "dual_stream"
 
@@ -26,12 +30,18 @@ class Measure:
     """One measure of one system.
 
     Attributes:
-        images: (Q,) image of each query. values: (Q,) mean over ``seeds``, percent.
+        images: (Q,) image of each query. values: (Q,) mean over seeds, percent.
+        by_seed: mean over queries of each seed, percent.
     """
 
     images: NDArray[np.int64]
     values: NDArray[np.float64]
-    seeds: int
+    by_seed: Mapping[int, float]
+
+    @property
+    def seeds(self) -> int:
+        """How many there are."""
+        return len(self.by_seed)
 
     @property
     def mean(self) -> float:
@@ -51,12 +61,23 @@ class Improvement:
 
     Attributes:
         low, high: 95 % paired bootstrap interval. p_value: two-sided, of no difference.
+        seeds: that both have. by_seed: mean of their improvements with Student's interval; None
+            for fewer than two.
     """
 
     percent: float
     low: float
     high: float
     p_value: float
+    seeds: int
+    by_seed: Interval | None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Whichever of the 95 % intervals, over images or over seeds, reaches further each way."""
+        if self.by_seed is None:
+            return self.low, self.high
+        return min(self.low, self.by_seed.low), max(self.high, self.by_seed.high)
 
     def __str__(self) -> str:
         return f"{spread(self.percent, self.low, self.high, '+')} %"
@@ -68,20 +89,30 @@ def measure(records: Sequence[Record], table: str, column: str) -> Measure | Non
     if not tables or not all(found.get(column) for found in tables):
         return None
     images = np.asarray(tables[0].get("image", tables[0]["query"]), np.int64)
-    values = np.mean([found[column] for found in tables], axis=0)
-    return Measure(images, values, len(tables))
+    values = np.array([found[column] for found in tables])  # (seeds, Q)
+    seeds = (record.cell.seed for record in records)
+    by_seed = dict(zip(seeds, values.mean(axis=1).tolist(), strict=True))
+    return Measure(images, values.mean(axis=0), by_seed)
 
 
 def improvement(first: Measure, second: Measure) -> Improvement | None:
     """Return the relative difference on the same queries; None against a mean of 0."""
     if second.mean <= 0:
         return None
-    from bench.measure.statistics import two_sided  # scipy is slow to import
+    from bench.measure.statistics import seed_spread, two_sided  # scipy is slow to import
 
     one, two = _resampled([first, second]).T
     low, high = np.percentile(100 * (one / np.maximum(two, 1e-9) - 1), [2.5, 97.5])
-    percent = 100 * (first.mean / second.mean - 1)
-    return Improvement(percent, float(low), float(high), two_sided(one - two))
+    shared = [seed for seed in first.by_seed if second.by_seed.get(seed, 0.0) > 0]
+    gains = [100 * (first.by_seed[seed] / second.by_seed[seed] - 1) for seed in shared]
+    return Improvement(
+        percent=100 * (first.mean / second.mean - 1),
+        low=float(low),
+        high=float(high),
+        p_value=two_sided(one - two),
+        seeds=len(gains),
+        by_seed=seed_spread(gains) if len(gains) > 1 else None,
+    )
 
 
 def measure_columns(
@@ -144,14 +175,16 @@ def improves(view: View, claim: UnimodalClaim) -> Verdict:
     found = improvement(ours, theirs) if ours and theirs else None
     if ours is None or theirs is None or found is None:
         return unknown(claim.sentence, f"{claim.name} of cookie and dual_stream")
+    (low, high), seeds = found.bounds, (ours.seeds, theirs.seeds)
     outcome: Outcome = "undecided"
-    if found.low > 0 or found.high < 0:
-        outcome = "holds" if found.low > 0 else "does not hold"
+    if low > 0 or high < 0:
+        outcome = "holds" if low > 0 else "does not hold"
+    told = "" if found.by_seed is not None else seeds_told(*seeds, "the dual-stream")
     reason = (
         f"{claim.name} {ours.mean:.1f} for COOKIE and {theirs.mean:.1f} for the dual-stream, "
-        f"relative improvement {found}; the abstract says {claim.percent:g} %, of a measure and "
-        f"data that it does not name{one_seed(min(ours.seeds, theirs.seeds))}."
+        f"relative improvement {spread(found.percent, low, high, '+')} % {over(found.seeds)}; the "
+        f"abstract says {claim.percent:g} %, of a measure and data that it does not name{told}."
     )
     unit = f"% {claim.name}"
-    effect = Effect(found.percent, unit, found.low, found.high, p_value=found.p_value)
+    effect = Effect(found.percent, unit, low, high, p_value=found.p_value, seeds=min(seeds))
     return Verdict(claim.sentence, outcome, reason, effect)

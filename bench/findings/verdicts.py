@@ -40,6 +40,7 @@ class Effect:
         value: in ``unit``. low, high: its bounds. bounds: what they are.
         p_value: two-sided, of no difference; None where none is tested.
         signed: whether it is a difference, written with its sign.
+        seeds: trainings of each side, the fewer; None where no training matters.
     """
 
     value: float
@@ -49,6 +50,7 @@ class Effect:
     bounds: str = CERTAIN
     p_value: float | None = None
     signed: bool = True
+    seeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,17 @@ def unknown(claim: str, needed: str) -> Verdict:
     return Verdict(claim, "not measured yet", f"this section lacks {needed}.")
 
 
-def one_seed(seeds: int) -> str:
-    """Return the end of a sentence that rests on a single training, else nothing."""
-    if seeds > 1:
-        return ""
-    return "; one seed, so the spread between trainings is not in the interval"
+def over(seeds: int) -> str:
+    """Return over what an interval is taken, for so many seeds that both sides have."""
+    return f"over images and {seeds} seeds" if seeds > 1 else "over images"
+
+
+def seeds_told(ours: int, theirs: int, rival: str) -> str:
+    """Return the end of a sentence whose interval does not know how trainings differ.
+
+    There are ``ours`` of COOKIE and ``theirs`` of the ``rival``.
+    """
+    unknown_spread = "so the spread between trainings is not in the interval"
+    if ours == theirs == 1:
+        return f"; one seed, {unknown_spread}"
+    return f"; COOKIE's seeds are {ours} and those of {rival} {theirs}, {unknown_spread}"

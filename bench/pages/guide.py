@@ -18,6 +18,7 @@ CLAIM_COLUMNS = (
     Column("effect", "effect"),
     Column("bounds", "95 % interval"),
     Column("p_value", "p"),
+    Column("seeds", "seeds"),
     Column("table", "table", align="left"),
 )
 INTRODUCTION = (
@@ -73,8 +74,9 @@ def claim_grid(reports: Sequence[Report], results: Path) -> Grid:
     rows = [row for number in CLAIMS for row in _rows(number, reports, results)]
     lead = (
         "What the abstracts claim, judged on what was measured here at the preset's number of "
-        "training steps; what more steps change is told with *when does sharing pay?*. A range "
-        "over repeats stands in for the interval where it is marked."
+        "training steps; what more steps change is told with *when does sharing pay?*. The "
+        "interval is over images and, where both sides have several seeds, over those as well, "
+        "whichever reaches further; a range over repeats stands in for it where it is marked."
     )
     return Grid(CLAIM_COLUMNS, rows, "Claims", lead)
 
@@ -121,13 +123,14 @@ def _section(report: Report, view: View) -> str:
 
 
 def effect_columns(effect: Effect | None) -> dict[str, str]:
-    """Return an effect as it is printed: size with unit, bounds, p-value."""
+    """Return an effect as it is printed: size with unit, bounds, p-value, seeds."""
     if effect is None:
-        return {"effect": "-", "bounds": "-", "p_value": "-"}
+        return dict.fromkeys(("effect", "bounds", "p_value", "seeds"), "-")
     write = (lambda value: f"{value:+.1f}") if effect.signed else significant
     remark = "" if effect.bounds == CERTAIN else f" ({effect.bounds})"
     return {
         "effect": f"{write(effect.value)} {effect.unit}",
         "bounds": f"{write(effect.low)} to {write(effect.high)}{remark}",
         "p_value": "-" if effect.p_value is None else f"{effect.p_value:.2g}",
+        "seeds": "-" if effect.seeds is None else str(effect.seeds),
     }

@@ -20,7 +20,6 @@ from bench.layout import (
     spread,
 )
 from bench.pages.guide import effect_columns
-from bench.pages.provenance import seeds
 from bench.records import read_all, write_text
 from bench.tables import tables
 
@@ -83,20 +82,17 @@ def _weight(view: View) -> int:
 def _elsewhere(view: View) -> str:
     """Return the verdicts of a further section in a sentence."""
     found = [v for v in tables["2"].block(view).verdicts if isinstance(v, Verdict)]
-    said = [f"{v.number} {v.outcome}{_size(v)}" for v in found]
-    trained = len(seeds(view))
-    return (
-        f"On {view.newest.hardware['description']} with {trained} "
-        f"seed{'s' if trained > 1 else ''}, {'; '.join(said)}."
-    )
+    said = "; ".join(f"{v.number} {v.outcome}{_size(v)}" for v in found)
+    return f"On {view.newest.hardware['description']}, {said}."
 
 
 def _size(verdict: Verdict) -> str:
-    """Return the effect with its bounds; nothing where none was measured."""
+    """Return the effect with its bounds and seeds; nothing where none was measured."""
     if verdict.effect is None:
         return ""
-    columns = effect_columns(verdict.effect)
-    return f": {columns['effect']}, {columns['bounds']}"
+    columns, seeds = effect_columns(verdict.effect), verdict.effect.seeds
+    trained = "" if seeds is None else f" with {seeds} seed{'s' if seeds > 1 else ''}"
+    return f": {columns['effect']}, {columns['bounds']}{trained}"
 
 
 def _section(folder: Path, view: View) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.effort import LIMIT_S, MAX_BATCH
-from bench.findings.claims import per_mille
 from bench.findings.columns import by_pair_rate, peak, percentile_columns, reached
+from bench.findings.inference_time import per_mille
 from bench.layout import Missing, Value
 from bench.records import EVERY_SYSTEM
 from bench.systems import compiled_name, systems

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.findings.claims import per_mille
 from bench.findings.columns import (
     FULL_EVALUATION,
     PERCENTILES,
@@ -16,6 +15,7 @@ from bench.findings.columns import (
     rsum_columns,
 )
 from bench.findings.evidence import DIRECTIONS
+from bench.findings.inference_time import per_mille
 from bench.findings.shortlist_evidence import (
     ALONE,
     END_POINTS,

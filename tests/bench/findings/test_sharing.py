@@ -95,7 +95,8 @@ def test_the_effect_is_the_least_clear_lead(
     assert effect.bounds == CERTAIN
 
 
-def test_the_effect_of_one_seed_says_so() -> None:
-    effect = sharing_aligns(section(AHEAD, 1)).effect
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_effect_says_on_how_many_seeds_it_rests(seeds: int) -> None:
+    effect = sharing_aligns(section(AHEAD, seeds)).effect
     assert effect is not None
-    assert "one seed" in effect.bounds
+    assert effect.seeds == seeds

@@ -93,6 +93,18 @@ def test_verdicts(ours: float, outcome: str) -> None:
     assert "one seed" in found.reason
 
 
+def test_several_seeds_are_in_the_interval_that_decides() -> None:
+    base = [texts("dual_stream", noise(40, 2), seed) for seed in (0, 1)]
+    apart = [texts("cookie", noise(mean, 1), seed) for seed, mean in enumerate((42, 60))]
+    found = improves(view(*base, *apart), CLAIM)
+    assert found.effect is not None
+    assert (found.outcome, found.effect.seeds) == ("undecided", 2)
+    assert found.effect.low < 0 < found.effect.high
+    assert "over images and 2 seeds" in found.reason
+    close = [texts("cookie", noise(mean, 1), seed) for seed, mean in enumerate((59, 60))]
+    assert improves(view(*base, *close), CLAIM).outcome == "holds"
+
+
 def test_missing_records_are_not_measured_yet() -> None:
     found = improves(view(texts("cookie", [1.0, 2.0])), CLAIM)
     assert found.outcome == "not measured yet"

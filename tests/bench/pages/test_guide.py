@@ -66,12 +66,14 @@ def test_a_range_is_not_called_an_interval() -> None:
         "effect": "3.06 per mille",
         "bounds": "2.86 to 3.22 (range over repeats)",
         "p_value": "-",
+        "seeds": "-",
     }
-    difference = Effect(-1.0, "RSUM points", -2.0, 0.5, p_value=0.123)
+    difference = Effect(-1.0, "RSUM points", -2.0, 0.5, p_value=0.123, seeds=3)
     assert effect_columns(difference) == {
         "effect": "-1.0 RSUM points",
         "bounds": "-2.0 to +0.5",
         "p_value": "0.12",
+        "seeds": "3",
     }
 
 

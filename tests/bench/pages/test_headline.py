@@ -43,7 +43,7 @@ def test_a_further_machine_has_its_verdicts_in_a_sentence(tmp_path: Path) -> Non
     assert shown.count("whole table") == 1
     assert "preset `tiny` (scratch), 2 cores of a test machine" in shown
     last = shown.rpartition("\n")[2]
-    assert last.startswith("On 2 slower cores with 1 seed, C1 ")
+    assert last.startswith("On 2 slower cores, C1 ")
     assert "; C3 " in last
     assert " RSUM points, " in last
 

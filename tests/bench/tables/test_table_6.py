@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.findings.claims import gallery_for, per_mille_at
+from bench.findings.inference_time import gallery_for, per_mille_at
 from bench.findings.scaling import evaluation_at, published_ratio, ratio_rows
 from bench.findings.sections import View, views
 from bench.layout import Marked, Missing
