@@ -1,7 +1,8 @@
-"""C1 and C2, judged within one section: COOKIE's accuracy beside its rivals'."""
+"""The claims judged within one section; C1 and C2 here: COOKIE's accuracy beside its rivals'."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bench.ablation.sharing_points import STEPS
@@ -10,6 +11,8 @@ from bench.findings.differences import compare
 from bench.findings.inference_time import faster
 from bench.findings.sections import View
 from bench.findings.seed_contrasts import Contrast, contrast
+from bench.findings.sharing import sharing_aligns
+from bench.findings.unimodal_claims import image_retrieval_improves, text_matching_improves
 from bench.findings.verdicts import MARGIN, Effect, Outcome, Verdict, over, seeds_told, unknown
 from bench.layout import spread
 
@@ -108,3 +111,14 @@ def _otherwise(view: View, rival: str) -> str:
 def _gap(how: str, found: Contrast) -> str:
     numbers, seeds = spread(found.difference.value, *found.bounds, "+"), len(found.seeds)
     return f"{numbers} with {how} and {seeds} seed{'s' if seeds > 1 else ''}"
+
+
+JUDGES: Mapping[str, Callable[[View], Verdict]] = {
+    "C1": beats_dual_stream,
+    "C2": competitive_with_single_stream,
+    "C3": faster,
+    "C4": image_retrieval_improves,
+    "C5": text_matching_improves,
+    "C6": sharing_aligns,
+}
+"""What judges each of the claims."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from bench.findings.columns import NO_REFERENCE, REFERENCE_ROW, interval_columns
 from bench.findings.sections import View
-from bench.findings.verdicts import Effect, Outcome, Verdict, over, seeds_told, unknown
 from bench.layout import Missing, Value, spread
 from bench.records import Kind, Record
 
@@ -146,45 +145,3 @@ def _resampled(measures: Sequence[Measure]) -> NDArray[np.float64]:
 
     columns = np.stack([found.values for found in measures], axis=1)
     return bootstrap_means(*cluster_sums(columns, measures[0].images))
-
-
-@dataclass(frozen=True, slots=True)
-class UnimodalClaim:
-    """An abstract's claim of an improvement within one modality.
-
-    Attributes:
-        sentence: its name. percent: the abstract's figure.
-        kind: of the records. table, column: the deciding measure. name: how it is called.
-    """
-
-    sentence: str
-    percent: float
-    kind: Kind
-    table: str
-    column: str
-    name: str
-
-
-def improves(view: View, claim: UnimodalClaim) -> Verdict:
-    """Judge whether COOKIE is better than the plain dual-stream, beside the abstract's figure."""
-    pair = [
-        measure(view.of(claim.kind, system), claim.table, claim.column)
-        for system in ("cookie", REFERENCE)
-    ]
-    ours, theirs = pair
-    found = improvement(ours, theirs) if ours and theirs else None
-    if ours is None or theirs is None or found is None:
-        return unknown(claim.sentence, f"{claim.name} of cookie and dual_stream")
-    (low, high), seeds = found.bounds, (ours.seeds, theirs.seeds)
-    outcome: Outcome = "undecided"
-    if low > 0 or high < 0:
-        outcome = "holds" if low > 0 else "does not hold"
-    told = "" if found.by_seed is not None else seeds_told(*seeds, "the dual-stream")
-    reason = (
-        f"{claim.name} {ours.mean:.1f} for COOKIE and {theirs.mean:.1f} for the dual-stream, "
-        f"relative improvement {spread(found.percent, low, high, '+')} % {over(found.seeds)}; the "
-        f"abstract says {claim.percent:g} %, of a measure and data that it does not name{told}."
-    )
-    unit = f"% {claim.name}"
-    effect = Effect(found.percent, unit, low, high, p_value=found.p_value, seeds=min(seeds))
-    return Verdict(claim.sentence, outcome, reason, effect)

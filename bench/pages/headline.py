@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.findings.claims import JUDGES
 from bench.findings.sections import View, views
-from bench.findings.verdicts import Verdict
+from bench.findings.verdicts import CLAIMS, Verdict
 from bench.layout import (
     Column,
     Footnotes,
@@ -26,6 +27,12 @@ from bench.tables import tables
 BEGIN, END = "<!-- generated: headline -->", "<!-- /generated -->"
 SHOWN = (("flickr8k", "small"), ("scenes", "tiny"))
 """Data sets, and the preset of each, that the README shows where they were measured."""
+ROWS = ("dual_stream", "cookie", "single_stream", "two_stage")
+"""One row an architecture; floors, compiled and naive ones are in the whole table."""
+LEAD = (
+    "What the abstracts claim, as far as it was measured here, with 95 % intervals "
+    "([more](results/README.md)):"
+)
 COLUMNS = (
     Column("system", "system", align="left"),
     Column("rsum_text", "RSUM (95 % interval)"),
@@ -38,17 +45,39 @@ COLUMNS = (
 
 
 def headline(results: Path) -> str:
-    """Return a table of each data set in ``SHOWN`` with its plot and its verdicts.
+    """Return the claims, then a table of each data set in ``SHOWN`` with its plot and verdicts.
 
-    Of several machines one has its table here, that with the most trainings; of the others there
-    is a sentence.
+    Of several machines one is shown, that with the most trainings; of the others there is a
+    sentence.
     """
-    parts = []
-    for dataset, preset in SHOWN:
-        found = sorted(_sections(results / dataset, preset), key=_weight)
-        parts += [_section(results / dataset, view) for view in found[:1]]
-        parts += [_elsewhere(view) for view in found[1:]]
-    return "\n\n".join(parts)
+    found = {
+        results / dataset: sorted(_sections(results / dataset, preset), key=_weight)
+        for dataset, preset in SHOWN
+    }
+    shown = {folder: view for folder, (view, *_) in _known(found).items()}
+    others = [view for _, *rest in _known(found).values() for view in rest]
+    parts = [_claims(shown), *(_elsewhere(view) for view in others)] if shown else []
+    return "\n\n".join([*parts, *(_section(folder, view) for folder, view in shown.items())])
+
+
+def _known(found: Mapping[Path, Sequence[View]]) -> dict[Path, Sequence[View]]:
+    return {folder: sections for folder, sections in found.items() if sections}
+
+
+def _claims(shown: Mapping[Path, View]) -> str:
+    """Return what each section says on each claim, side by side."""
+    columns = [Column("claim", "claim", align="left")]
+    columns += [Column(folder.name, f"on {folder.name}", align="left") for folder in shown]
+    rows = [
+        {"claim": f"{number}: {claim.statement}"}
+        | {folder.name: _judged(JUDGES[number](view)) for folder, view in shown.items()}
+        for number, claim in CLAIMS.items()
+    ]
+    return f"{LEAD}\n\n{markdown_table(columns, rows)}"
+
+
+def _judged(verdict: Verdict) -> str:
+    return f"**{verdict.outcome}**{_size(verdict)}"
 
 
 def update_readme(readme: Path, results: Path) -> bool:
@@ -81,9 +110,10 @@ def _weight(view: View) -> int:
 
 def _elsewhere(view: View) -> str:
     """Return the verdicts of a further section in a sentence."""
-    found = [v for v in tables["2"].block(view).verdicts if isinstance(v, Verdict)]
-    said = "; ".join(f"{v.number} {v.outcome}{_size(v)}" for v in found)
-    return f"On {view.newest.hardware['description']}, {said}."
+    found = [judge(view) for judge in JUDGES.values()]
+    said = "; ".join(f"{v.number} {v.outcome}{_size(v)}" for v in found if v.effect is not None)
+    place = f"{view.newest.stamp.dataset} on {view.newest.hardware['description']}"
+    return f"The same for {place}: {said}."
 
 
 def _size(verdict: Verdict) -> str:
@@ -91,15 +121,20 @@ def _size(verdict: Verdict) -> str:
     if verdict.effect is None:
         return ""
     columns, seeds = effect_columns(verdict.effect), verdict.effect.seeds
-    trained = "" if seeds is None else f" with {seeds} seed{'s' if seeds > 1 else ''}"
-    return f": {columns['effect']}, {columns['bounds']}{trained}"
+    trained = "" if seeds is None else f"; {seeds} seed{'s' if seeds > 1 else ''}"
+    bounds = columns["bounds"].replace(" (", ", ").rstrip(")")
+    return f": {columns['effect']} ({bounds}{trained})"
 
 
 def _section(folder: Path, view: View) -> str:
     table = tables["2"]
     block = table.block(view)
     footnotes = Footnotes()
-    rows: list[Row] = [{**row, "rsum_text": _rsum(row)} for row in block.rows]
+    rows: list[Row] = [
+        {**row, "rsum_text": _rsum(row)}
+        for name, row in zip(view.rows, block.rows, strict=True)
+        if name in ROWS
+    ]
     lines = [
         f"**{folder.name}**, preset `{view.section.preset}` ({view.section.regime}), "
         f"{view.newest.hardware['description']} "

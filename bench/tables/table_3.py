@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.findings.columns import SYSTEM
-from bench.findings.unimodal import (
-    UnimodalClaim,
-    improvement_columns,
-    improves,
-    measure,
-    measure_columns,
-)
-from bench.findings.verdicts import Verdict
+from bench.findings.unimodal import improvement_columns, measure, measure_columns
+from bench.findings.unimodal_claims import TRUTHS, image_retrieval_improves
 from bench.layout import Column, Grid, Value, fixed
 from bench.plan import cells_of
 from bench.records import Cell
@@ -24,13 +18,6 @@ if TYPE_CHECKING:
     from bench.findings.sections import View
 
 ROWS = ("dual_stream", "dual_stream_triplet", "cookie")
-TRUTHS = {
-    "scene_graph": "scene graph",
-    "crowd": "people (crowd)",
-    "expert": "people (experts)",
-    "caption_agreement": "caption agreement (proxy)",
-}
-"""Names in the order in which they decide; the proxy never does."""
 COLUMNS = (
     SYSTEM,
     Column("truth", "ground truth", align="left"),
@@ -63,16 +50,7 @@ def block(view: View) -> Block:
         for name in systems
         if measure(view.of("images", name), truth, "ndcg")
     ]
-    return lay_out([Grid(COLUMNS, rows)], rows, [verdict(view)])
-
-
-def verdict(view: View) -> Verdict:
-    """Judge C4 by the first truth that is no proxy."""
-    known = [t for t in list(TRUTHS)[:-1] if measure(view.of("images", "cookie"), t, "ndcg")]
-    truth = known[0] if known else "scene_graph"
-    name = f"nDCG@10 by {TRUTHS[truth]}"
-    sentence = "C4 (image retrieval improves)"
-    return improves(view, UnimodalClaim(sentence, 5.7, "images", truth, "ndcg", name))
+    return lay_out([Grid(COLUMNS, rows)], rows, [image_retrieval_improves(view)])
 
 
 def _row(view: View, name: str, truth: str) -> dict[str, Value]:

@@ -9,12 +9,11 @@ import numpy as np
 
 from bench.findings.columns import SYSTEM
 from bench.findings.unimodal import (
-    UnimodalClaim,
     improvement_columns,
-    improves,
     measure,
     measure_columns,
 )
+from bench.findings.unimodal_claims import text_matching_improves
 from bench.layout import Column, Grid, Missing, Value, fixed
 from bench.material.sentence_sets import SETS
 from bench.plan import cells_of
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from bench.records import Record
 
 ROWS = ("dual_stream", "dual_stream_triplet", "cookie")
-CLAIM = UnimodalClaim(
-    "C5 (text matching improves)", 3.9, "texts", "captions", "map_r", "mAP@R of same-image captions"
-)
 CLIPSCORE = {"expert": 51.2, "crowd": 34.4}
 """CLIPScore with CLIP ViT-B/32 (Hessel et al., EMNLP 2021): tau-c and tau-b, times 100."""
 ALONE = "No caption has another one of the same image."
@@ -79,7 +75,9 @@ def block(view: View) -> Block:
         ),
         Grid(JUDGMENTS, rows, "Agreement with people on image and caption (Kendall x 100)"),
     ]
-    return lay_out([grid for grid in grids if _measured(grid)], rows, [improves(view, CLAIM)])
+    return lay_out(
+        [grid for grid in grids if _measured(grid)], rows, [text_matching_improves(view)]
+    )
 
 
 def _measured(grid: Grid) -> bool:

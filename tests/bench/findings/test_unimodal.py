@@ -8,13 +8,12 @@ import pytest
 from bench.findings.columns import NO_REFERENCE, REFERENCE_ROW
 from bench.findings.sections import View, views
 from bench.findings.unimodal import (
-    UnimodalClaim,
     improvement,
     improvement_columns,
-    improves,
     measure,
     measure_columns,
 )
+from bench.findings.unimodal_claims import UnimodalClaim, improves
 from bench.layout import Missing
 from bench.records import Record
 from tests.bench.hand_made import record
