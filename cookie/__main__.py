@@ -1,8 +1,7 @@
 """The command line: ``python -m cookie train | evaluate | encode | search | data``.
 
-Flags are generated from :mod:`cookie.options` and :mod:`cookie.config`; what the commands do is
-in :mod:`cookie.train_command`, :mod:`cookie.commands` and :mod:`cookie.data_commands`, imported
-only when there is something to do.
+Flags are generated from :mod:`cookie.commands.options` and :mod:`cookie.config`; what the commands
+do is in the other modules of :mod:`cookie.commands`, imported only when there is something to do.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import subcommand
 
-from cookie.errors import run_main
-from cookie.options import (
+from cookie.commands.options import (
     Command,
     Data,
     DataFacts,
@@ -26,6 +24,7 @@ from cookie.options import (
     Search,
     Train,
 )
+from cookie.errors import run_main
 from cookie.presets import preset
 
 
@@ -51,16 +50,16 @@ def parse(arguments: Sequence[str]) -> Command:
 
 def run(command: Command) -> None:
     """Do what ``command`` says."""
-    from cookie import commands, data_commands, train_command
+    from cookie.commands import data, train, trained
 
     actions: dict[type[Any], Callable[[Any], None]] = {
-        Train: train_command.run_train,
-        Evaluate: commands.run_evaluate,
-        Encode: commands.run_encode,
-        Search: commands.run_search,
-        DataShow: data_commands.run_show,
-        DataFacts: data_commands.run_facts,
-        DataShards: data_commands.run_shards,
+        Train: train.run_train,
+        Evaluate: trained.run_evaluate,
+        Encode: trained.run_encode,
+        Search: trained.run_search,
+        DataShow: data.run_show,
+        DataFacts: data.run_facts,
+        DataShards: data.run_shards,
     }
     actions[type(command)](command)
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from bench import compare, pretrained, report, reproduce, validate
 from cookie import __main__ as cookie_main
-from cookie import options as cookie_options
+from cookie.commands import options as cookie_options
 from cookie.config import Config
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import RetrievalDataset
@@ -63,13 +63,18 @@ FILES = (
 
 
 WORK = (
-    *("cookie.commands.build_corpora", "cookie.train_command.build_corpora"),
+    *("cookie.commands.trained.build_corpora", "cookie.commands.train.build_corpora"),
     *("bench.checkpoints.load", "bench.running.runner.Runner.run"),
     *("bench.report.render", "bench.checks.pages.render_all"),
 )
 """Where long work begins."""
 LOADING = (
-    *("cookie.data.catalog", "cookie.commands", "cookie.data_commands", "cookie.train_command"),
+    *(
+        "cookie.data.catalog",
+        "cookie.commands.trained",
+        "cookie.commands.data",
+        "cookie.commands.train",
+    ),
     "bench.material.workshop",
 )
 """Modules that load data sets."""

@@ -87,6 +87,14 @@ def run(code: str, *, home: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_arrays_of_the_example_are_searched_and_judged(tmp_path: Path) -> None:
+    use = """
+nearest = topk(captions, images, k=1).indices.numpy()[:, 0]
+assert metrics.t2i.recall[1] == 100 * np.mean(nearest == caption_image)
+"""
+    run(example("arrays") + use, home=tmp_path)
+
+
 def test_the_data_set_example_can_be_trained_on(tmp_path: Path) -> None:
     use = """
 from bench.material.workshop import Setup, Workshop

@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.material.workshop import Workshop
 from bench.systems import changes, systems
-from cookie.features import build_corpora
+from cookie.features.corpora import build_corpora
 from cookie.interfaces import Corpus
 from cookie.training.identity import Stage
 from cookie.training.start import Start, read_start

@@ -26,7 +26,7 @@ from cookie.data.pixels import open_pixels
 from cookie.data.scenes import more_scenes
 from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.encoding import Embeddings, encode_corpus
-from cookie.features import build_corpora
+from cookie.features.corpora import build_corpora
 from cookie.files import home
 from cookie.interfaces import (
     Corpus,

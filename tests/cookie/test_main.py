@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 
 from cookie.__main__ import main, parse
+from cookie.commands.options import DataFacts, Evaluate, Train
 from cookie.config import Config
 from cookie.data.catalog import load_dataset
 from cookie.data.shards import read_shard
 from cookie.encoding import load_embeddings
 from cookie.errors import UserError
-from cookie.options import DataFacts, Evaluate, Train
-from cookie.photos import PhotoCorpus
+from cookie.photos.corpus import PhotoCorpus
 from cookie.presets import preset
 from cookie.retrieval.products import one_thread
 from cookie.runs import load_run, settings_from

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cookie import train_command
 from cookie.__main__ import main
+from cookie.commands import train as train_command
 from cookie.data import lazy_pixels
 from cookie.data.catalog import load_dataset
 from cookie.data.shard_writer import samples_of, write_shards

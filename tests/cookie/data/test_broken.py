@@ -15,7 +15,7 @@ from cookie.data.karpathy import load_karpathy
 from cookie.data.pixels import broken_images, open_pixels
 from cookie.data.tokenizer import Tokenizer
 from cookie.errors import DataError
-from cookie.features import build_corpora
+from cookie.features.corpora import build_corpora
 from cookie.presets import preset
 from cookie.training.order import pair_order
 from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images

@@ -24,7 +24,7 @@ from cookie.data.shard_writer import samples_of, write_shards
 from cookie.data.shards import read_shard
 from cookie.data.tokenizer import tokenizer_for
 from cookie.errors import DataError, UserError
-from cookie.features import build_corpora
+from cookie.features.corpora import build_corpora
 from cookie.interfaces import Corpus, TrainBatch
 from cookie.presets import preset
 from cookie.training.distributed import Processes

@@ -19,7 +19,7 @@ from cookie.config import Config
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import RetrievalDataset
 from cookie.data.tokenizer import tokenizer_for
-from cookie.features import build_corpora
+from cookie.features.corpora import build_corpora
 from cookie.interfaces import Corpus, TrainBatch
 from cookie.model import Cookie
 from cookie.nn.batches import batch_rows
@@ -28,7 +28,7 @@ from cookie.training.distributed import Processes, current
 from cookie.training.step import Stepper
 
 PRELOADED = [
-    "cookie.features",
+    "cookie.features.corpora",
     "cookie.training.trainer",
     "torch._dynamo",  # what the first step of an optimizer would import
     "torch.distributed.nn",

@@ -11,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from cookie.commands import run_encode, run_search
+from cookie.commands.options import Encode, Search
+from cookie.commands.trained import run_encode, run_search
 from cookie.config import Config
 from cookie.data.tokenizer import Tokenizer
 from cookie.encoding import Embeddings, load_embeddings
 from cookie.errors import UserError
 from cookie.model import Cookie
-from cookie.options import Encode, Search
-from cookie.photo_gallery import changed_photos, check_photos, encode_photos, kept_photos
+from cookie.photos.gallery import changed_photos, check_photos, encode_photos, kept_photos
 from cookie.presets import preset
 from cookie.runs import Run, describe_run, load_run
 from cookie.training.checkpoint import save_weights
@@ -175,7 +175,7 @@ def test_only_content_counts_and_only_what_looks_changed_is_read(
     os.utime(photos / "0.png", ns=(1, 1))
     read = list[Path]()
     monkeypatch.setattr(
-        "cookie.photo_gallery.sha256",
+        "cookie.photos.gallery.sha256",
         lambda path: read.append(path) or hashlib.sha256(path.read_bytes()).hexdigest(),
     )
     assert changed_photos(facts) == []

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from cookie import feature_builder
 from cookie.config import AugmentConfig, Config, Regime
 from cookie.data.augment import ImageAugment, other_captions
 from cookie.data.catalog import load_dataset
@@ -21,8 +20,9 @@ from cookie.data.dataset import RetrievalDataset
 from cookie.data.pixels import open_pixels
 from cookie.data.tokenizer import Tokenizer
 from cookie.errors import UserError
-from cookie.feature_corpus import FeatureCorpus
-from cookie.features import Encoders, build_corpora
+from cookie.features import builder as feature_builder
+from cookie.features.corpora import Encoders, build_corpora
+from cookie.features.corpus import FeatureCorpus
 from cookie.interfaces import ImageBatch, TextBatch, TextView
 from cookie.nn.encoders import build_text_encoder, build_visual_encoder
 from cookie.presets import preset

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cookie.data.catalog import load_dataset
 
 if TYPE_CHECKING:
-    from cookie.options import DataFacts, DataShards, DataShow
+    from cookie.commands.options import DataFacts, DataShards, DataShow
 
 
 def run_show(options: DataShow) -> None:

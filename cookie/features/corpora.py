@@ -14,7 +14,7 @@ from cookie.data.pixels import Broken, broken_images, open_pixels
 from cookie.data.tokenizer import Tokenizer
 from cookie.data.without import WithoutImages
 from cookie.errors import DataError
-from cookie.feature_builder import Encoders, FeatureBuilder, allowed_broken
+from cookie.features.builder import Encoders, FeatureBuilder, allowed_broken
 from cookie.files import home
 from cookie.interfaces import Corpus
 from cookie.nn.encoders import (

@@ -19,9 +19,9 @@ from cookie.encoding import (
     save_embeddings,
 )
 from cookie.errors import UserError
-from cookie.features import build_corpora
+from cookie.features.corpora import build_corpora
 from cookie.interfaces import Corpus
-from cookie.photo_gallery import check_photos, encode_photos, kept_photos
+from cookie.photos.gallery import check_photos, encode_photos, kept_photos
 from cookie.retrieval import RetrievalMetrics, evaluate
 from cookie.retrieval.search import build_index, indexes
 from cookie.runs import Run, load_run, newest_run
@@ -29,7 +29,7 @@ from cookie.training.distributed import Processes
 from cookie.training.group import local_device, process_group
 
 if TYPE_CHECKING:
-    from cookie.options import Encode, Evaluate, Search
+    from cookie.commands.options import Encode, Evaluate, Search
 
 
 def run_evaluate(options: Evaluate) -> None:
@@ -153,7 +153,7 @@ def _gallery(options: Search) -> tuple[Embeddings, dict[str, Any], Run]:
 
 
 def _sheet(options: Search, facts: dict[str, Any], names: list[str]) -> None:
-    from cookie.photo_sheet import photo_sheet
+    from cookie.photos.sheet import photo_sheet
 
     if "dataset" in facts:
         raise UserError("--sheet needs a gallery of photographs, and this one is a data set.")

@@ -15,7 +15,7 @@ from cookie.data.corpus import CaptionTokens
 from cookie.data.dataset import RetrievalDataset
 from cookie.data.lazy_pixels import Pixels, split_pixels
 from cookie.data.tokenizer import Tokenizer
-from cookie.feature_cache import (
+from cookie.features.cache import (
     PixelReader,
     caption_states,
     frozen_grid,
@@ -24,7 +24,7 @@ from cookie.feature_cache import (
     settings_digest,
     weights_digest,
 )
-from cookie.feature_corpus import CaptionStates, FeatureCorpus, HalfArray
+from cookie.features.corpus import CaptionStates, FeatureCorpus, HalfArray
 from cookie.interfaces import IndexArray, TextBatch, TextView
 from cookie.nn.encoders import (
     TextEncoder,

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cookie.feature_corpus import CaptionStates, HalfArray
+from cookie.features.corpus import CaptionStates, HalfArray
+from cookie.features.frozen import Frozen
 from cookie.files import replacing, require_space
-from cookie.frozen import Frozen
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch
 from cookie.nn.encoders import TextEncoder, VisualEncoder
 

@@ -17,7 +17,7 @@ from cookie.data.tokenizer import Tokenizer, tokenizer_for
 from cookie.devices import config_for, resolve_device
 from cookie.encoding import encode_corpus
 from cookie.errors import UserError
-from cookie.features import build_corpora
+from cookie.features.corpora import build_corpora
 from cookie.interfaces import Corpus, DualEncoder
 from cookie.model import Cookie
 from cookie.retrieval import evaluate
@@ -28,7 +28,7 @@ from cookie.training.start import Start, read_start
 from cookie.training.trainer import TrainResult, train
 
 if TYPE_CHECKING:
-    from cookie.options import Train
+    from cookie.commands.options import Train
 
 
 def run_train(options: Train) -> None:

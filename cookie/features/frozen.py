@@ -22,7 +22,7 @@ from torch import Tensor, nn
 Inputs: TypeAlias = tuple[Tensor, ...]
 FloatArray: TypeAlias = NDArray[np.float32]
 
-_LOG = logging.getLogger("cookie.frozen")
+_LOG = logging.getLogger("cookie.features.frozen")
 
 
 class Frozen:

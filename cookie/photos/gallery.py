@@ -17,7 +17,7 @@ import torch
 from cookie.encoding import Embeddings, encode_images, load_embeddings, save_embeddings
 from cookie.errors import UserError
 from cookie.files import home, sha256
-from cookie.photos import PhotoCorpus
+from cookie.photos.corpus import PhotoCorpus
 from cookie.runs import Run
 from cookie.training.distributed import ALONE, Processes
 

@@ -17,7 +17,7 @@ from cookie.data.containers import Folder
 from cookie.errors import DataError, UserError
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
 
-_LOG = logging.getLogger("cookie.photos")
+_LOG = logging.getLogger("cookie.photos.corpus")
 
 
 class PhotoCorpus:

@@ -1,0 +1,1 @@
+"""What ``python -m cookie`` does, one module for each sort of command."""
