@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bench.findings.sections import View
 from bench.findings.seed_contrasts import WANTED_SEEDS, Contrast, contrast
-from bench.findings.verdicts import Effect, Outcome, Verdict, unknown
+from bench.findings.verdicts import Effect, Outcome, Verdict, over, unknown
 
 CLAIM = "C6 (sharing the transformer's weights is what aligns the streams)"
 DECIDING = {
@@ -69,4 +69,5 @@ def _seeds(contrasts: list[Contrast]) -> str:
             f"; one seed, so the spread between trainings is not known and nothing is decided "
             f"({WANTED_SEEDS} are wanted)"
         )
-    return f"; {fewest} seeds" + ("" if fewest >= WANTED_SEEDS else f", {WANTED_SEEDS} are wanted")
+    wanted = "" if fewest >= WANTED_SEEDS else f", {WANTED_SEEDS} are wanted"
+    return f"; 95 % intervals {over(fewest)}{wanted}"
