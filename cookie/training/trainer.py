@@ -28,6 +28,7 @@ from cookie.training.distributed import Processes, current
 from cookie.training.guard import LossWindow
 from cookie.training.identity import SINGLE, Stage, identity
 from cookie.training.journal import Journal
+from cookie.training.lock import alone
 from cookie.training.order import pair_batches
 from cookie.training.step import Stepper
 
@@ -110,18 +111,20 @@ def train(
 
     Raises:
         UserError: the loss is not finite, the disk is full, the batch is larger than the split,
-            or ``run_dir`` holds a run with other settings, or of another stage.
+            ``run_dir`` holds a run with other settings, or of another stage, or another process
+            is training in it.
     """
     device, processes = torch.device(device), processes or current()
     if device.type == "cpu":
         keep_freed_memory()
     run = _Run(system.to(device), corpus, config, seed, device, run_dir, processes, stage)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), alone(run_dir, processes, device):
         run.resume()
         if begin is not None and processes.main:
             begin()
         run.go(validate, progress)
-    return run.finish()
+        return run.finish()
 
 
 class _Run:

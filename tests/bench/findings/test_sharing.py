@@ -53,7 +53,9 @@ def test_one_seed_decides_nothing_and_says_so() -> None:
 
 def test_few_seeds_are_named_and_enough_are_not() -> None:
     assert sharing_aligns(section(AHEAD, 2)).reason.endswith(" images and 2 seeds, 5 are wanted.")
-    assert sharing_aligns(section(AHEAD, 5)).reason.endswith("; 95 % intervals over images and 5 seeds.")
+    assert sharing_aligns(section(AHEAD, 5)).reason.endswith(
+        "; 95 % intervals over images and 5 seeds."
+    )
 
 
 def test_the_sentence_holds_every_number() -> None:
