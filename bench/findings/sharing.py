@@ -34,9 +34,11 @@ def sharing_aligns(view: View) -> Verdict:
         missing = ", ".join(name for name in DECIDING if name not in known)
         return unknown(CLAIM, f"records of {missing} or cookie")
     beside = {name: contrast(view, "cookie", name) for name in BESIDE}
-    parts = [_against(DECIDING[name], item) for name, item in known.items()]
-    parts += [_against(BESIDE[name], item) for name, item in beside.items() if item is not None]
-    reason = f"COOKIE's RSUM against {'; against '.join(parts)}{_seeds(list(known.values()))}."
+    fewest = min(len(item.seeds) for item in known.values())
+    told = [(DECIDING[name], item) for name, item in known.items()]
+    told += [(BESIDE[name], item) for name, item in beside.items() if item is not None]
+    parts = "; against ".join(_against(rival, item, fewest) for rival, item in told)
+    reason = f"COOKIE's RSUM against {parts}{_seeds(fewest)}."
     return Verdict(CLAIM, _outcome(list(known.values())), reason, _effect(known))
 
 
@@ -55,15 +57,20 @@ def _outcome(contrasts: list[Contrast]) -> Outcome:
     return "does not hold" if any(sign < 0 for sign in signs) else "undecided"
 
 
-def _against(rival: str, item: Contrast) -> str:
+def _against(rival: str, item: Contrast, usual: int) -> str:
+    """Return one comparison in words; its seeds where they are not the ``usual`` number."""
     found, (low, high) = item.difference, item.bounds
     seen = f"; {item.detectable:.1f} would have shown" if item.detectable else ", the same answers"
     clear = f", {item.doubt}{seen}" if item.doubt else ""
-    return f"{rival} {found.value:+.1f} ({low:+.1f} to {high:+.1f}, p = {found.p_value:.2g}{clear})"
+    count = len(item.seeds)
+    seeds = "" if count == usual else f", {count} seed{'s' if count > 1 else ''}"
+    return (
+        f"{rival} {found.value:+.1f} ({low:+.1f} to {high:+.1f}, "
+        f"p = {found.p_value:.2g}{clear}{seeds})"
+    )
 
 
-def _seeds(contrasts: list[Contrast]) -> str:
-    fewest = min(len(item.seeds) for item in contrasts)
+def _seeds(fewest: int) -> str:
     if fewest == 1:
         return (
             f"; one seed, so the spread between trainings is not known and nothing is decided "

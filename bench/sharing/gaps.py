@@ -117,14 +117,14 @@ def all_gaps(view: View) -> dict[Axis, list[Gap]]:
 def _along(view: View, question: Question, axis: Axis) -> list[Gap]:
     """Return the gaps of a question along an axis.
 
-    By steps there are none where all that is known is the preset's own number, which the tables
-    and the other axes show as well.
+    By depth and steps there are none where all that is known is the preset's own number: the
+    axis of pairs shows that as well.
     """
     own = view.newest.config["head"]["layers"]
     found = [_gap(view, question, axis, point) for point in points(axis, own)]
     known = [gap for gap in found if gap is not None]
     only_own = all(gap.point == OWN for gap in known)
-    return [] if axis == "steps" and only_own else known
+    return [] if axis != "pairs" and only_own else known
 
 
 def _gap(view: View, question: Question, axis: Axis, point: Point) -> Gap | None:

@@ -52,7 +52,7 @@ def test_all_points_go_through_the_runner_onto_the_page(
     reproduce(Options(**asked, json=True))  # type: ignore[arg-type]
     outcome = json.loads(capsys.readouterr().out)
     assert (outcome["ran"], outcome["reports"]) == (0, [])
-    assert len(outcome["sharing"][str(results / PAGE)]) == 10
+    assert len(outcome["sharing"][str(results / PAGE)]) == 9
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
 
 

@@ -97,6 +97,15 @@ def test_the_effect_is_the_least_clear_lead(
     assert effect.bounds == CERTAIN
 
 
+def test_rows_of_fewer_seeds_say_so() -> None:
+    records = [uniform(name, AHEAD[name], seed=seed) for name in AHEAD for seed in range(3)]
+    records += [uniform("two_views", 10, seed=seed) for seed in range(2)]
+    (view,) = views(records)
+    reason = sharing_aligns(view).reason
+    assert "over images and 3 seeds" in reason
+    assert reason.count(", 2 seeds)") == 1
+
+
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_the_effect_says_on_how_many_seeds_it_rests(seeds: int) -> None:
     effect = sharing_aligns(section(AHEAD, seeds)).effect

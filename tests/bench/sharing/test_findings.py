@@ -77,11 +77,10 @@ def test_points_without_a_common_seed_are_not_compared() -> None:
 
 def test_every_question_and_axis_with_records_has_its_sentence() -> None:
     records = [*both("", 30, 20), *both("", 30, 10, "cookie_image_text")[3:]]
-    assert list(said(*records)) == [
+    assert list(said(*records, *both("depth_4", 30, 28))) == [
         "Sharing by training pairs",
         "Sharing by depth",
         "The two unimodal losses by training pairs",
-        "The two unimodal losses by depth",
     ]
     assert said(uniform("cookie", 3)) == {}
 

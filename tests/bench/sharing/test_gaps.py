@@ -54,9 +54,11 @@ def test_the_own_point_is_on_both_axes() -> None:
     assert [(gap.place, gap.at) for gap in found["depth"]] == [(1, "1 layer"), (4, "4 layers")]
 
 
-def test_steps_are_an_axis_once_there_is_more_than_the_presets_own_number() -> None:
+def test_depth_and_steps_are_axes_once_there_is_more_than_the_presets_own_number() -> None:
     own = [*both("", 30, 20), *both("", 30, 10, "single_stream")[3:]]
-    assert all_gaps(section(*own))["steps"] == []
+    alone = all_gaps(section(*own))
+    assert (alone["depth"], alone["steps"]) == ([], [])
+    assert [gap.place for gap in alone["pairs"]] == [80]
     view = section(*own, *both("steps_4", 38, 39, "single_stream"))
     found = all_gaps(view)["steps"]
     steps = view.newest.config["train"]["steps"]
