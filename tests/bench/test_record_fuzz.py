@@ -178,6 +178,7 @@ def test_tables_of_changed_records_are_made_or_refused(
         path.write_text(before)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_value_of_another_shape_is_a_finding_and_one_sentence(tmp_path: Path) -> None:
     folder = stored(tmp_path / "results", RECORDS)
     render_all(folder)

@@ -41,13 +41,20 @@ def run_report(results: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_every_file_that_is_promised_exists(tmp_path: Path) -> None:
-    results = stored(tmp_path / "results", whole_section())
-    reports = render_all(results)
+@pytest.mark.usefixtures("undrawn")
+def test_a_table_is_rendered_where_it_has_records(tmp_path: Path) -> None:
+    reports = render_all(stored(tmp_path / "results", whole_section()))
     assert [(report.dataset, report.table) for report in reports] == [
         ("scenes", "1"),
         ("scenes", "2"),
     ]
+    content = json.loads(json.dumps([report.to_dict() for report in reports]))
+    assert content[1]["verdicts"][0]["preset"] == "tiny"
+    assert len(content[1]["verdicts"][0]["sentences"]) == 3
+
+
+def test_every_file_that_is_promised_exists(rendered: Path) -> None:
+    results = rendered
     for name in ("table_1.md", "table_1.csv", "table_2.md", "table_2.csv"):
         assert (results / "scenes" / name).stat().st_size > 0
     assert (results / "scenes" / "table_2.png").read_bytes().startswith(b"\x89PNG")
@@ -57,9 +64,8 @@ def test_every_file_that_is_promised_exists(tmp_path: Path) -> None:
     assert "(scenes/table_2.md)" in guide
 
 
-def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    results = stored(tmp_path / "results", whole_section())
-    render_all(results)
+def test_rendering_twice_gives_the_same_bytes(rendered: Path) -> None:
+    results = rendered
     first = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     render_all(results)
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == first
@@ -85,10 +91,8 @@ def test_how_the_rows_were_trained_is_drawn_and_linked(tmp_path: Path) -> None:
     assert validate(results).findings == ()
 
 
-def test_links_of_the_guide_and_pages_lead_somewhere(tmp_path: Path) -> None:
-    results = stored(tmp_path / "results", whole_section())
-    render_all(results)
-    for page in results.rglob("*.md"):
+def test_links_of_the_guide_and_pages_lead_somewhere(rendered: Path) -> None:
+    for page in rendered.rglob("*.md"):
         for part in page.read_text().split("](")[1:]:
             target = part.split(")")[0]
             assert (page.parent / target).exists(), (page, target)
@@ -132,8 +136,8 @@ def test_no_records_is_one_sentence(tmp_path: Path) -> None:
     assert "bench.reproduce" in done.stderr
 
 
-def test_a_broken_record_is_one_sentence(tmp_path: Path) -> None:
-    results = stored(tmp_path / "results", whole_section())
+def test_a_broken_record_is_one_sentence(rendered: Path) -> None:
+    results = rendered
     broken = next((results / "scenes" / "records").rglob("cookie*train.json"))
     broken.write_text("{")
     done = run_report(results)
@@ -144,6 +148,7 @@ def test_a_broken_record_is_one_sentence(tmp_path: Path) -> None:
         render_all(results)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sections_of_different_hardware_stay_apart(tmp_path: Path) -> None:
     other = [
         dataclasses.replace(made, hardware={"slug": "gpu", "description": "a GPU"})
@@ -157,6 +162,7 @@ def test_sections_of_different_hardware_stay_apart(tmp_path: Path) -> None:
     assert len(report.sentences) == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_records_of_other_settings_are_left_out_and_counted(tmp_path: Path) -> None:
     stale = record("train", "cookie", dict(train("cookie").values), config_digest="0" * 12)
     stale = dataclasses.replace(stale, created="2020-01-01T00:00:00+00:00")
@@ -166,8 +172,8 @@ def test_records_of_other_settings_are_left_out_and_counted(tmp_path: Path) -> N
     assert "1 older records with other settings or data are left out" in page
 
 
-def test_the_page_names_its_provenance(tmp_path: Path) -> None:
-    page = render_all(stored(tmp_path / "results", whole_section()))[1].path.read_text()
+def test_the_page_names_its_provenance(rendered: Path) -> None:
+    page = (rendered / "scenes" / "table_2.md").read_text()
     for fact in (
         "test 40 images and 80 captions",
         "ab" * 32,
@@ -199,6 +205,7 @@ def test_what_failed_is_a_footnote_and_a_remark(tmp_path: Path) -> None:
     assert "Too little memory" not in (results / "scenes" / "table_2.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_timings_beside_other_processes_are_counted(tmp_path: Path) -> None:
     def busy(made: Record, before: int, after: int) -> Record:
         states = {"before": {"gpu_processes": before}, "after": {"gpu_processes": after}}
@@ -214,6 +221,7 @@ def test_timings_beside_other_processes_are_counted(tmp_path: Path) -> None:
     assert "other processes" not in alone.path.read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_contamination_is_stated_where_it_holds(tmp_path: Path) -> None:
     plain = uniform("cookie", 10, dataset="flickr8k")
     config = dict(plain.config)
@@ -228,19 +236,13 @@ def test_contamination_is_stated_where_it_holds(tmp_path: Path) -> None:
     assert "929 of the 1,000" in pages[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_each_table_is_shown_only_with_its_records(tmp_path: Path) -> None:
     only_accuracy = stored(tmp_path / "a" / "results", [uniform("cookie", 3)])
     assert [report.table for report in render_all(only_accuracy)] == ["1"]
     only_speed = stored(tmp_path / "b" / "results", [latency({"cookie": 0.01})])
     assert [report.table for report in render_all(only_speed)] == ["2"]
     assert render_all(tmp_path / "c") == []
-
-
-def test_report_as_json(tmp_path: Path) -> None:
-    reports = render_all(stored(tmp_path / "results", whole_section()))
-    content = json.loads(json.dumps([report.to_dict() for report in reports]))
-    assert content[1]["verdicts"][0]["preset"] == "tiny"
-    assert len(content[1]["verdicts"][0]["sentences"]) == 3
 
 
 def test_registered_tables_are_complete() -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from bench import reproduce
 from bench.findings.histories import problems
 from bench.records import read
 from bench.reproduce import Options, listing, plan
 from bench.tables import tables
+from cookie.errors import run_main
 
 
 def command(
@@ -54,7 +56,6 @@ def test_all_tables_share_their_cells() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--table", "22"], "did you mean '2'?"),
         (["--table", "2", "--dataset", "scene"], "did you mean 'scenes'?"),
         (["--table", "2", "--device", "gpu"], "Unknown device 'gpu'"),
         (["--table", "2", "--systems", "cooky"], "did you mean 'cookie'?"),
@@ -62,12 +63,30 @@ def test_all_tables_share_their_cells() -> None:
         (["--all", "--budget-minutes", "0"], "--budget-minutes needs a positive number"),
     ],
 )
-def test_errors_of_the_command(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = command(*arguments, "--results-dir", str(tmp_path / "results"), home=tmp_path / "home")
+def test_bad_input_is_one_sentence(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COOKIE_HOME", str(tmp_path / "home"))
+    line = ["reproduce", *arguments, "--results-dir", str(tmp_path / "results")]
+    monkeypatch.setattr(sys, "argv", line)
+    with pytest.raises(SystemExit) as ended:
+        run_main(reproduce.main)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_command_ends_as_its_main_does(tmp_path: Path) -> None:
+    done = command("--table", "22", "--results-dir", str(tmp_path / "results"), home=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert re.fullmatch(r"error: .*did you mean '2'\?.*\n", done.stderr)
     assert not (tmp_path / "results").exists()
 
 

@@ -119,7 +119,10 @@ def test_hashes_are_shortened_and_new_keys_shown() -> None:
 
 names = st.text(alphabet="abc", min_size=1, max_size=3)
 trees = st.dictionaries(
-    names, st.recursive(st.integers(), lambda inner: st.dictionaries(names, inner, min_size=1))
+    names,
+    st.recursive(
+        st.integers(), lambda inner: st.dictionaries(names, inner, min_size=1), max_leaves=8
+    ),
 )
 
 

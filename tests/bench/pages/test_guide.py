@@ -23,6 +23,7 @@ def claims(results: Path, records: list[Record]) -> dict[str, list[dict[str, Any
     return found
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_claim_has_a_row(tmp_path: Path) -> None:
     found = claims(tmp_path / "results", whole_section())
     assert {number: len(rows) for number, rows in found.items()} == dict.fromkeys(CLAIMS, 1)
@@ -33,6 +34,7 @@ def test_every_claim_has_a_row(tmp_path: Path) -> None:
     assert first["table"] == "[table 1](scenes/table_1.md)"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_no_table_judges_is_not_measured_yet(tmp_path: Path) -> None:
     found = claims(tmp_path / "results", whole_section())
     for number, table in (("C4", "3"), ("C5", "4"), ("C6", "5")):
@@ -42,12 +44,14 @@ def test_what_no_table_judges_is_not_measured_yet(tmp_path: Path) -> None:
         assert row["effect"] == row["bounds"] == row["p_value"] == "-"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_section_that_lacks_records_is_no_verdict(tmp_path: Path) -> None:
     found = claims(tmp_path / "results", [uniform("cookie", 20), uniform("dual_stream", 20)])
     assert found["C1"][0]["outcome"] == "**undecided**"
     assert found["C2"][0]["outcome"] == found["C3"][0]["outcome"] == "not measured yet"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_each_section_is_judged_once(tmp_path: Path) -> None:
     other = [
         dataclasses.replace(made, hardware={"slug": "gpu", "description": "a GPU"})
@@ -78,7 +82,5 @@ def test_a_range_is_not_called_an_interval() -> None:
 
 
 @pytest.mark.parametrize("words", ["## Claims", "## Tables", "## Columns", "(index.html)"])
-def test_the_guide_has_its_parts(tmp_path: Path, words: str) -> None:
-    results = stored(tmp_path / "results", whole_section())
-    render_all(results)
-    assert words in (results / "README.md").read_text()
+def test_the_guide_has_its_parts(rendered: Path, words: str) -> None:
+    assert words in (rendered / "README.md").read_text()

@@ -7,6 +7,8 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pytest
+
 from bench.checks.pages import broken_links, stale
 from bench.findings.sections import views
 from bench.records import Record
@@ -31,6 +33,7 @@ def world() -> list[Record]:
     return [*scenes, *photographs([*both("half", 20, 20), *both("", 21, 20)])]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_data_set_has_its_section_with_its_findings(tmp_path: Path) -> None:
     results = stored(tmp_path / "results", world())
     render_all(results)
@@ -60,6 +63,7 @@ def test_files_links_and_bytes(tmp_path: Path) -> None:
     assert [Path(item.path).name for item in stale(results)] == ["when_sharing_pays.md"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_csv_holds_the_numbers(tmp_path: Path) -> None:
     results = stored(tmp_path / "results", world())
     render_all(results)
@@ -73,6 +77,7 @@ def test_the_csv_holds_the_numbers(tmp_path: Path) -> None:
     assert {row["told"] for row in rows if row["dataset"] == "flickr8k"} == {"no"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_gaps_there_is_no_page(tmp_path: Path) -> None:
     results = stored(tmp_path / "results", [*whole_section(), uniform("unshared_equal_tenth", 3)])
     render_all(results)
@@ -81,6 +86,7 @@ def test_without_gaps_there_is_no_page(tmp_path: Path) -> None:
     assert render_sharing({"scenes": views(whole_section())}, results) is None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sections_of_different_machines_stay_apart(tmp_path: Path) -> None:
     records = both("", 30, 10)
     other = [
@@ -94,12 +100,14 @@ def test_sections_of_different_machines_stay_apart(tmp_path: Path) -> None:
     assert page.count("it costs at 80 pairs") == page.count("it pays at 80 pairs") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_says_what_its_own_section_says(tmp_path: Path) -> None:
     results = stored(tmp_path / "results", world())
     found = said(results / "flickr8k", views(photographs(both("", 21, 20)))[0].section)
     assert [sentence.partition(":")[0] for sentence in found] == ["Sharing by training pairs"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_small_images_of_the_section(tmp_path: Path) -> None:
     """One seed and one point are enough for a page that decides nothing."""
     records = [uniform("cookie", 20), uniform("cookie_image_text", 5)]

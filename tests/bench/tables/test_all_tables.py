@@ -84,6 +84,7 @@ def test_only_claims_are_called_claims(view: View) -> None:
     assert len(found["6"]) == len(found["7"]) == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_claim_has_its_number_and_its_link(tmp_path: Path) -> None:
     results = stored(tmp_path / "results", everything())
     rows = claim_grid(render_all(results), results).rows
@@ -97,6 +98,7 @@ def test_every_claim_has_its_number_and_its_link(tmp_path: Path) -> None:
     assert tested == {number: number != "C3" for number in CLAIMS}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_one_page_tells_what_every_page_notes(tmp_path: Path) -> None:
     results = stored(tmp_path / "results", everything())
     render_all(results)
