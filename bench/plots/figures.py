@@ -53,6 +53,8 @@ def save(figure: Figure, stem: Path) -> None:
     """Write ``stem``.svg and ``stem``.png, the same bytes for the same figure."""
     import matplotlib as mpl
 
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)  # what was laid out once is the same in both files
     with mpl.rc_context({"svg.hashsalt": "cookie", "svg.fonttype": "none"}):
         for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
             image = io.BytesIO()
