@@ -148,6 +148,11 @@ def spread(value: float, low: float, high: float, sign: str = "") -> str:
     return f"{value:{sign}.1f} ({low:{sign}.1f} to {high:{sign}.1f})"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with what is counted: "1 seed", "2,000 pairs"."""
+    return f"{count:,} {noun}{'s' if count > 1 else ''}"
+
+
 def significant(value: float) -> str:
     """Return three significant digits, without an exponent between 0.001 and a million."""
     if value == 0 or 1e-3 <= abs(value) < 1e6:

@@ -14,7 +14,7 @@ from bench.findings.seed_contrasts import Contrast, contrast
 from bench.findings.sharing import sharing_aligns
 from bench.findings.unimodal_claims import image_retrieval_improves, text_matching_improves
 from bench.findings.verdicts import MARGIN, Effect, Outcome, Verdict, over, seeds_told, unknown
-from bench.layout import spread
+from bench.layout import counted, spread
 
 RIVALS = {"dual_stream": "the dual-stream", "single_stream": "the single-stream"}
 
@@ -109,8 +109,8 @@ def _otherwise(view: View, rival: str) -> str:
 
 
 def _gap(how: str, found: Contrast) -> str:
-    numbers, seeds = spread(found.difference.value, *found.bounds, "+"), len(found.seeds)
-    return f"{numbers} with {how} and {seeds} seed{'s' if seeds > 1 else ''}"
+    numbers = spread(found.difference.value, *found.bounds, "+")
+    return f"{numbers} with {how} and {counted(len(found.seeds), 'seed')}"
 
 
 JUDGES: Mapping[str, Callable[[View], Verdict]] = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bench.findings.sections import View
 from bench.findings.seed_contrasts import WANTED_SEEDS, Contrast, contrast
 from bench.findings.verdicts import Effect, Outcome, Verdict, over, unknown
+from bench.layout import counted
 
 CLAIM = "C6 (sharing the transformer's weights is what aligns the streams)"
 DECIDING = {
@@ -63,7 +64,7 @@ def _against(rival: str, item: Contrast, usual: int) -> str:
     seen = f"; {item.detectable:.1f} would have shown" if item.detectable else ", the same answers"
     clear = f", {item.doubt}{seen}" if item.doubt else ""
     count = len(item.seeds)
-    seeds = "" if count == usual else f", {count} seed{'s' if count > 1 else ''}"
+    seeds = "" if count == usual else f", {counted(count, 'seed')}"
     return (
         f"{rival} {found.value:+.1f} ({low:+.1f} to {high:+.1f}, "
         f"p = {found.p_value:.2g}{clear}{seeds})"

@@ -14,6 +14,7 @@ from bench.layout import (
     Missing,
     Row,
     Value,
+    counted,
     duration,
     fixed,
     markdown_table,
@@ -121,7 +122,7 @@ def _size(verdict: Verdict) -> str:
     if verdict.effect is None:
         return ""
     columns, seeds = effect_columns(verdict.effect), verdict.effect.seeds
-    trained = "" if seeds is None else f"; {seeds} seed{'s' if seeds > 1 else ''}"
+    trained = "" if seeds is None else f"; {counted(seeds, 'seed')}"
     bounds = columns["bounds"].replace(" (", ", ").rstrip(")")
     return f": {columns['effect']} ({bounds}{trained})"
 

@@ -18,6 +18,7 @@ from bench.ablation.sharing_points import (
     points,
 )
 from bench.findings.seed_contrasts import Contrast, change, contrast
+from bench.layout import counted
 
 if TYPE_CHECKING:
     from bench.findings.sections import View
@@ -93,7 +94,7 @@ class Gap:
     def at(self) -> str:
         """The place in words."""
         unit = {"pairs": "pair", "depth": "layer", "steps": "step"}[self.axis]
-        return f"{self.place:,} {unit}{'s' if self.place > 1 else ''}"
+        return counted(self.place, unit)
 
     @property
     def sign(self) -> int:

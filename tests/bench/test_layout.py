@@ -14,6 +14,7 @@ from bench.layout import (
     Footnotes,
     Marked,
     Missing,
+    counted,
     csv_text,
     duration,
     fixed,
@@ -121,3 +122,7 @@ def test_units() -> None:
     assert scaled(2.5e9, "FLOP") == "2.5 GFLOP"
     assert scaled(999, "FLOP") == "999 FLOP"
     assert mebibytes(300 * 2**20) == "300"
+
+
+def test_one_is_singular() -> None:
+    assert [counted(n, "pair") for n in (1, 2, 29_995)] == ["1 pair", "2 pairs", "29,995 pairs"]

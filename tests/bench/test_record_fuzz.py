@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import report
 from bench.checks.records import check_records, read_records
 from bench.records import parse, read
 from bench.report import render_all, render_dataset
@@ -161,16 +160,14 @@ def test_changed_records_are_checked_without_a_hitch(results: Path, seed: int) -
     assert all("\n" not in str(finding) for finding in findings)
 
 
+@pytest.mark.usefixtures("undrawn")
 @settings(
     max_examples=1000 if FULL else 25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 2**32))
-def test_tables_of_changed_records_are_made_or_refused(
-    results: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
-    monkeypatch.setattr(report, "save", lambda figure, stem: None)  # drawing is what takes time
+def test_tables_of_changed_records_are_made_or_refused(results: Path, seed: int) -> None:
     path, before = damage(results, seed)
     try:
         assert clean(refusal(lambda: render_dataset(results / "scenes")))

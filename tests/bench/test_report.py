@@ -54,21 +54,19 @@ def test_a_table_is_rendered_where_it_has_records(tmp_path: Path) -> None:
 
 
 def test_every_file_that_is_promised_exists(rendered: Path) -> None:
-    results = rendered
     for name in ("table_1.md", "table_1.csv", "table_2.md", "table_2.csv"):
-        assert (results / "scenes" / name).stat().st_size > 0
-    assert (results / "scenes" / "table_2.png").read_bytes().startswith(b"\x89PNG")
-    assert "<svg" in (results / "scenes" / "table_2.svg").read_text()
-    guide = (results / "README.md").read_text()
+        assert (rendered / "scenes" / name).stat().st_size > 0
+    assert (rendered / "scenes" / "table_2.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (rendered / "scenes" / "table_2.svg").read_text()
+    guide = (rendered / "README.md").read_text()
     assert "(scenes/table_1.md)" in guide
     assert "(scenes/table_2.md)" in guide
 
 
 def test_rendering_twice_gives_the_same_bytes(rendered: Path) -> None:
-    results = rendered
-    first = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
-    render_all(results)
-    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == first
+    first = {path: path.read_bytes() for path in rendered.rglob("*") if path.is_file()}
+    render_all(rendered)
+    assert {path: path.read_bytes() for path in rendered.rglob("*") if path.is_file()} == first
 
 
 def test_how_the_rows_were_trained_is_drawn_and_linked(tmp_path: Path) -> None:
@@ -137,15 +135,14 @@ def test_no_records_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_broken_record_is_one_sentence(rendered: Path) -> None:
-    results = rendered
-    broken = next((results / "scenes" / "records").rglob("cookie*train.json"))
+    broken = next((rendered / "scenes" / "records").rglob("cookie*train.json"))
     broken.write_text("{")
-    done = run_report(results)
+    done = run_report(rendered)
     assert done.returncode == 2
     assert broken.name in done.stderr
     assert "Traceback" not in done.stderr
     with pytest.raises(DataError):
-        render_all(results)
+        render_all(rendered)
 
 
 @pytest.mark.usefixtures("undrawn")

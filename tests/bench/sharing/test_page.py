@@ -100,7 +100,6 @@ def test_sections_of_different_machines_stay_apart(tmp_path: Path) -> None:
     assert page.count("it costs at 80 pairs") == page.count("it pays at 80 pairs") == 1
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_the_command_says_what_its_own_section_says(tmp_path: Path) -> None:
     results = stored(tmp_path / "results", world())
     found = said(results / "flickr8k", views(photographs(both("", 21, 20)))[0].section)
