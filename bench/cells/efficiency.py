@@ -52,11 +52,13 @@ def run(
     memory = _memory(workshop, system, seed, protocol)
     values = {
         "full_evaluation": full,
+        "one_query": one.summaries(),
         "throughput": throughput,
         "memory": memory.to_dict(),
         "cost": cost.to_dict(),
     }
-    return values, {"one_query": list(one.seconds)}
+    kernel = {} if one.kernel_seconds is None else {"one_query_kernel": list(one.kernel_seconds)}
+    return values, {"one_query": list(one.seconds)} | kernel
 
 
 def precision(workshop: Workshop) -> str:

@@ -62,6 +62,15 @@ class LatencySamples:
         """Return the request time at ``share`` in seconds, None where n is too small for it."""
         return percentile(self.seconds, share)
 
+    def summaries(self) -> dict[str, Any]:
+        """Return what the request times and the kernel times come to, JSON-able, in seconds."""
+        kernel = self.kernel_seconds
+        return {
+            "request": summary(self.seconds),
+            "kernel": None if kernel is None else summary(kernel),
+            "kernel_reason": self.kernel_reason,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return summaries and raw samples, JSON-able, in seconds."""
         kernel = self.kernel_seconds
@@ -69,11 +78,9 @@ class LatencySamples:
             "device": self.device,
             "warmup": self.warmup,
             "first_seconds": self.first_seconds,
-            "request": summary(self.seconds),
+            **self.summaries(),
             "request_seconds": list(self.seconds),
-            "kernel": None if kernel is None else summary(kernel),
             "kernel_seconds": None if kernel is None else list(kernel),
-            "kernel_reason": self.kernel_reason,
         }
 
 

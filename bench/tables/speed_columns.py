@@ -31,6 +31,7 @@ def speed_columns(view: View, name: str) -> dict[str, Value]:
     return {
         **_latency(view, name),
         **_evaluation(view, name),
+        **_one_query(view, name),
         **_throughput(view, name),
         **_load(view, name),
         **_memory(view, name),
@@ -79,6 +80,16 @@ def _latency(view: View, name: str) -> dict[str, Value]:
         missing = view.missing("latency", EVERY_SYSTEM, unmeasured)
         return dict.fromkeys(("p50_s", "p95_s", "p99_s", "n"), missing)
     return percentile_columns(record.values["systems"][name])
+
+
+def _one_query(view: View, name: str) -> dict[str, Value]:
+    """Return request and kernel time of one query; nothing where no GPU was asked."""
+    record = view.one("efficiency", name)
+    found = {} if record is None else record.values.get("one_query", {})
+    if not found.get("kernel"):
+        return {}
+    request, kernel = found["request"]["p50"], found["kernel"]["p50"]
+    return {"request_s": request, "kernel_s": kernel, "kernel_share": kernel / request}
 
 
 def _throughput(view: View, name: str) -> dict[str, Value]:

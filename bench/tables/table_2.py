@@ -74,6 +74,12 @@ MEMORY = (
     Column("flops_per_query", "FLOPs a query", lambda value: scaled(value, "FLOP")),
     Column("share_of_peak", "share of peak", share),
 )
+ON_THE_DEVICE = (
+    SYSTEM,
+    Column("request_s", "one query, request", duration),
+    Column("kernel_s", "one query, on the GPU", duration),
+    Column("kernel_share", "share of the request", share),
+)
 LOAD = (
     SYSTEM,
     Column("closed_one", "closed loop, one by one, queries/s", significant),
@@ -105,8 +111,10 @@ def block(view: View) -> Block:
     rows = [_row(view, name) for name in view.rows]
     measured = [row for name, row in zip(view.rows, rows, strict=True) if _timed(view, name)]
     loaded = [row for name, row in zip(view.rows, rows, strict=True) if _serves(name)]
+    on_gpu = [row for row in rows if "kernel_s" in row]
     grids = [
         Grid(SPEED, rows),
+        *([Grid(ON_THE_DEVICE, on_gpu, "Request and kernel time")] if on_gpu else []),
         Grid(MEMORY, measured, "Memory and work"),
         Grid(LOAD, loaded, "Under load"),
         Grid(TRAINING, training_rows(view), "Training"),
@@ -241,6 +249,9 @@ register(
             "from token ids to the best ten; systems are measured in turns.",
             "**queries/s**: the same at the best batch size, measured and never 1/latency; "
             "**pairs/s**: of systems that score pairs.",
+            "**one query, request; on the GPU** (sections of a GPU): medians of one query asked "
+            "again and again, as its caller waits, and between two events in the GPU's queue while "
+            "the host runs ahead.",
             "**closed loop**: queries a second where each client asks again once it is answered, "
             f"one client or {MAX_BATCH} whose queries are answered together; **highest rate**: "
             "of random (Poisson) arrivals at which p99, waiting included, keeps to the limit; "

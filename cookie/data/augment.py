@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -82,13 +83,20 @@ def jitter_color(images: Tensor, factors: Tensor, turns: Tensor) -> Tensor:
         turns: (B,) rotation of the hue, 1 being the whole circle.
     """
     brightness, contrast, saturation = factors.unbind(dim=1)
-    basis = images.new_tensor(RGB_TO_YIQ)
-    matrix = torch.linalg.inv(basis) @ _chroma_turn(saturation, turns) @ basis  # (B, 3, 3)
+    basis, inverse = _yiq(images.device, images.dtype)
+    matrix = inverse @ _chroma_turn(saturation, turns) @ basis  # (B, 3, 3)
     flat = images.flatten(2)  # (B, 3, H * W)
     luma = (basis[0] * flat.mean(dim=2)).sum(dim=1)  # (B,)
     offset = (1 - contrast) * brightness * luma
     matrix = matrix * (brightness * contrast)[:, None, None]
     return torch.baddbmm(offset[:, None, None], matrix, flat).view_as(images)
+
+
+@functools.cache
+def _yiq(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return RGB to YIQ and back, (3, 3) each; to invert on a GPU would be to wait for it."""
+    basis = torch.tensor(RGB_TO_YIQ, dtype=dtype)
+    return basis.to(device), torch.linalg.inv(basis).to(device)
 
 
 def _chroma_turn(saturation: Tensor, turns: Tensor) -> Tensor:

@@ -45,6 +45,19 @@ def test_a_compiled_row_is_related_to_the_compiled_single_stream() -> None:
     assert isinstance(rows["COOKIE, compiled"]["rsum"], Missing)
 
 
+def test_a_gpus_sections_show_kernel_times_beside_request_times() -> None:
+    headings = [grid.heading for grid in block().grids]
+    assert "Request and kernel time" not in headings
+    record = efficiency("cookie", 1.0)
+    record.values["one_query"] = {"request": {"p50": 0.004}, "kernel": {"p50": 0.001}}
+    laid_out = block(record, efficiency("dual_stream", 1.0))
+    (grid,) = [grid for grid in laid_out.grids if grid.heading == "Request and kernel time"]
+    assert [row["system"] for row in grid.rows] == ["COOKIE"]
+    assert by_system(laid_out)["COOKIE"]["kernel_share"] == 0.25
+    record.values["one_query"]["kernel"] = None
+    assert "kernel_s" not in by_system(block(record))["COOKIE"]
+
+
 def test_a_row_that_could_not_be_compiled_says_so() -> None:
     times = latency({"cookie": 0.003})
     times.values["left_out"] = {"cookie_compiled": "torch could not compile it."}
