@@ -78,12 +78,12 @@ def _verdict(
     numbers = (
         f"RSUM {difference.first:.1f} for COOKIE and {difference.second:.1f} for {RIVALS[rival]}, "
         f"a difference of {difference.value:+.1f} (95 % interval {low:+.1f} to {high:+.1f} "
-        f"{over(len(found.seeds))}, p = {difference.p_value:.2g}, the "
+        f"{over(len(found.seeds))}, p = {found.p_value:.2g}, the "
         f"same {asked['i2t']:,} image and {asked['t2i']:,} text queries)"
     )
     told = "" if found.by_seed is not None else seeds_told(*seeds, RIVALS[rival])
     effect = Effect(
-        difference.value, "RSUM points", low, high, p_value=difference.p_value, seeds=min(seeds)
+        difference.value, "RSUM points", low, high, p_value=found.p_value, seeds=min(seeds)
     )
     reason = f"{numbers}{meaning}{told}{_otherwise(view, rival)}."
     return Verdict(claim, outcome, reason, effect)

@@ -10,7 +10,7 @@ from bench.findings.evidence import gather
 
 if TYPE_CHECKING:
     from bench.findings.sections import View
-    from bench.measure.statistics import Interval
+    from bench.measure.statistics import SeedSpread
     from bench.records import Record
 
 POWER = 2.8
@@ -32,7 +32,7 @@ class Contrast:
 
     difference: Difference
     seeds: tuple[int, ...]
-    by_seed: Interval | None
+    by_seed: SeedSpread | None
 
     @property
     def sign(self) -> int:
@@ -65,6 +65,12 @@ class Contrast:
             lows.append(self.by_seed.low)
             highs.append(self.by_seed.high)
         return min(lows), max(highs)
+
+    @property
+    def p_value(self) -> float:
+        """The larger of both p-values, of no difference over images and over seeds."""
+        of_images = self.difference.p_value
+        return of_images if self.by_seed is None else max(of_images, self.by_seed.p_value)
 
     @property
     def detectable(self) -> float:
@@ -125,7 +131,7 @@ def _gap(one: Record, two: Record) -> float:
     return gather([one]).rsum - gather([two]).rsum
 
 
-def _spread(differences: list[float]) -> Interval | None:
+def _spread(differences: list[float]) -> SeedSpread | None:
     from bench.measure.statistics import seed_spread  # scipy takes a second to import
 
     return seed_spread(differences) if len(differences) > 1 else None

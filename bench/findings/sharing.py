@@ -48,7 +48,7 @@ def _effect(known: Mapping[str, Contrast]) -> Effect:
     name = min(known, key=lambda name: (known[name].sign, known[name].difference.value))
     item, found = known[name], known[name].difference
     unit = f"RSUM points against {DECIDING[name]}"
-    return Effect(found.value, unit, *item.bounds, p_value=found.p_value, seeds=len(item.seeds))
+    return Effect(found.value, unit, *item.bounds, p_value=item.p_value, seeds=len(item.seeds))
 
 
 def _outcome(contrasts: list[Contrast]) -> Outcome:
@@ -67,7 +67,7 @@ def _against(rival: str, item: Contrast, usual: int) -> str:
     seeds = "" if count == usual else f", {counted(count, 'seed')}"
     return (
         f"{rival} {found.value:+.1f} ({low:+.1f} to {high:+.1f}, "
-        f"p = {found.p_value:.2g}{clear}{seeds})"
+        f"p = {item.p_value:.2g}{clear}{seeds})"
     )
 
 

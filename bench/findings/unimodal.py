@@ -19,7 +19,7 @@ from bench.layout import Missing, Value, spread
 from bench.records import Kind, Record
 
 if TYPE_CHECKING:
-    from bench.measure.statistics import Interval
+    from bench.measure.statistics import SeedSpread
 
 REFERENCE = "dual_stream"
 
@@ -59,7 +59,8 @@ class Improvement:
     """By how many percent of the second's mean the first is better.
 
     Attributes:
-        low, high: 95 % paired bootstrap interval. p_value: two-sided, of no difference.
+        low, high: 95 % paired bootstrap interval over images.
+        p_of_images: two-sided, of no difference, by the same bootstrap.
         seeds: that both have. by_seed: mean of their improvements with Student's interval; None
             for fewer than two.
     """
@@ -67,9 +68,9 @@ class Improvement:
     percent: float
     low: float
     high: float
-    p_value: float
+    p_of_images: float
     seeds: int
-    by_seed: Interval | None
+    by_seed: SeedSpread | None
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -77,6 +78,15 @@ class Improvement:
         if self.by_seed is None:
             return self.low, self.high
         return min(self.low, self.by_seed.low), max(self.high, self.by_seed.high)
+
+    @property
+    def p_value(self) -> float:
+        """The larger of both p-values, of no difference over images and over seeds."""
+        return (
+            self.p_of_images
+            if self.by_seed is None
+            else max(self.p_of_images, self.by_seed.p_value)
+        )
 
     def __str__(self) -> str:
         return f"{spread(self.percent, self.low, self.high, '+')} %"
@@ -108,7 +118,7 @@ def improvement(first: Measure, second: Measure) -> Improvement | None:
         percent=100 * (first.mean / second.mean - 1),
         low=float(low),
         high=float(high),
-        p_value=two_sided(one - two),
+        p_of_images=two_sided(one - two),
         seeds=len(gains),
         by_seed=seed_spread(gains) if len(gains) > 1 else None,
     )
@@ -135,7 +145,7 @@ def improvement_columns(
     if found is None:
         gap = REFERENCE_ROW if name == REFERENCE else NO_REFERENCE
         return dict.fromkeys((*keys, "improvement_text"), gap)
-    numbers = (found.percent, found.low, found.high, found.p_value)
+    numbers = (found.percent, found.low, found.high, found.p_of_images)
     return dict(zip(keys, numbers, strict=True)) | {"improvement_text": str(found)}
 
 

@@ -39,6 +39,13 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class SeedSpread(Interval):
+    """A mean over seeds with Student's interval. Attributes: p_value: two-sided, of a mean of 0."""
+
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
 class PairedDifference:
     """How much better the first of two systems is on the same queries.
 
@@ -164,15 +171,17 @@ def wilson(hits: int, queries: int, confidence: float = CONFIDENCE) -> Interval:
     return Interval(100 * rate, 100 * min(low, rate), 100 * max(high, rate))
 
 
-def seed_spread(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+def seed_spread(values: Sequence[float], confidence: float = CONFIDENCE) -> SeedSpread:
     """Return the mean over seeds with Student's t interval; one seed has no finite interval."""
     array = np.asarray(values, dtype=np.float64)
     mean = float(array.mean())
     if len(array) < 2:
-        return Interval(mean, float("nan"), float("nan"))
+        return SeedSpread(mean, float("nan"), float("nan"), float("nan"))
     error = float(array.std(ddof=1)) / len(array) ** 0.5
     half = float(stats.t.ppf(0.5 + confidence / 2, len(array) - 1)) * error
-    return Interval(mean, mean - half, mean + half)
+    distance = abs(mean) / error if error else float("inf") if mean else 0.0
+    p_value = 2 * float(stats.t.sf(distance, len(array) - 1))
+    return SeedSpread(mean, mean - half, mean + half, p_value)
 
 
 def cluster_sums(values: FloatArray, clusters: ArrayLike) -> tuple[FloatArray, FloatArray]:

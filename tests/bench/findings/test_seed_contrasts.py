@@ -9,7 +9,7 @@ from scipy import stats
 from bench.findings.differences import Difference
 from bench.findings.sections import View, views
 from bench.findings.seed_contrasts import POWER, Contrast, change, contrast
-from bench.measure.statistics import Interval
+from bench.measure.statistics import SeedSpread
 from bench.records import Record
 from tests.bench.hand_made import CAPTIONS, IMAGES, accuracy, uniform
 
@@ -93,7 +93,7 @@ def test_what_is_detectable_is_found_about_as_often_over_seeds(seeds: int) -> No
     quantile = stats.t.ppf(0.975, seeds - 1)
     half = float(quantile * spread_of_seeds / seeds**0.5)
     difference = Difference(0, 0, 0, 0, 1, images, {})
-    least = Contrast(difference, tuple(range(seeds)), Interval(0, -half, half)).detectable
+    least = Contrast(difference, tuple(range(seeds)), SeedSpread(0, -half, half, 1.0)).detectable
     common = draws.normal(0, images, (runs, 1))
     by_seed = least + common + draws.normal(0, spread_of_seeds, (runs, seeds))
     mean, own = by_seed.mean(axis=1), stats.sem(by_seed, axis=1)
@@ -115,6 +115,8 @@ def test_bounds_are_the_wider_interval_on_either_side_and_agree_with_the_sign() 
         assert low == min(found.difference.low, found.by_seed.low)
         assert high == max(found.difference.high, found.by_seed.high)
         assert (found.sign != 0) == (low > 0 or high < 0)
+        assert found.p_value == max(found.difference.p_value, found.by_seed.p_value)
+        assert (found.sign != 0) == (found.p_value < 0.05)
 
 
 def test_bounds_of_one_seed_are_those_over_images() -> None:

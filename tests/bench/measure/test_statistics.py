@@ -152,6 +152,18 @@ def test_seed_spread_is_students_interval() -> None:
     assert np.isnan(seed_spread([3.0]).low)
 
 
+@pytest.mark.parametrize("values", [[1.0, 2.0, 0.5], [-3.0, 4.0], [0.2, 0.21, 0.19, 0.2]])
+def test_the_p_value_of_a_spread_is_students(values: list[float]) -> None:
+    found = seed_spread(values)
+    assert found.p_value == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
+    assert (found.p_value < 0.05) == found.excludes(0.0)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, 1.0), (2.0, 0.0)])
+def test_seeds_that_agree_leave_no_doubt(value: float, expected: float) -> None:
+    assert seed_spread([value, value]).p_value == expected
+
+
 def test_cluster_labels_must_match() -> None:
     with pytest.raises(ValueError, match="cluster labels"):
         bootstrap_recall([0, 1, 2], [0, 1])
