@@ -142,7 +142,7 @@ def test_a_run_of_limited_time_goes_on_with_the_same_command(tmp_path: Path) -> 
     """A rehearsal, a run that leaves something out, and the same command once more."""
     results, home = tmp_path / "results", tmp_path / "home"
     asked = ["--table", "1", "--preset", "smoke", "--limit", "12", "--device", "cpu"]
-    asked += ["--results-dir", str(results)]
+    asked += ["--systems", "ridge_floor", "dual_stream", "--results-dir", str(results)]
     rehearsal = command(*asked, "--budget-minutes", "0.001", "--dry-run", "--json", home=home)
     assert rehearsal.returncode == 0, rehearsal.stderr
     rows = json.loads(rehearsal.stdout)
