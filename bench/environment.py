@@ -18,8 +18,8 @@ import psutil
 import torch
 
 from bench.hardware import core_count, cpu_name, hardware_slug, instructions
-from bench.measure import nvml
 from bench.measure.timer import Device
+from cookie import nvml
 from cookie.training.precision import has_bfloat16
 
 __all__ = [

@@ -10,8 +10,8 @@ import torch
 
 from bench.material.workshop import Workshop
 from bench.measure.memory import MemoryColumn, MemoryUse, measure_memory
-from bench.measure.nvml import used_bytes
 from bench.measure.timer import Run
+from cookie.nvml import used_bytes
 
 
 def fresh_memory(

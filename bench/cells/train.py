@@ -67,8 +67,17 @@ def _values(results: list[TrainResult], size: int) -> dict[str, Any]:
         "best_step": steps - last.steps + last.best_step,
         "best_validation": last.best_score,
         "batch_size": size,
+        **_gpu_busy(results),
         **({} if len(results) == 1 else {"stages": [_stage(each) for each in results]}),
     }
+
+
+def _gpu_busy(results: list[TrainResult]) -> dict[str, float]:
+    """Return the share of the training that the GPU worked; nothing where it is not known."""
+    parts = [(each.gpu_busy, each.seconds) for each in results if each.gpu_busy is not None]
+    if len(parts) < len(results):
+        return {}
+    return {"gpu_busy": sum(b * s for b, s in parts) / sum(s for _, s in parts)}
 
 
 def _stage(result: TrainResult) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from cookie.training.journal import read_history
 
 POINTS = 200
 """Lines of a log that a record keeps at most."""
-TIMES = ("samples_per_second", "wait_share")
+TIMES = ("samples_per_second", "wait_share", "gpu_busy")
 """What a log says of speed; the record's values say it for the whole training."""
 
 Columns = dict[str, list[float]]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.measure.nvml import energy_joules
 from bench.measure.timer import Device, Run, Timer, timer_for
+from cookie.nvml import energy_joules
 
 SHORTEST = 1.0
 """Seconds a reading must span: the counter moves in steps of tens of milliseconds."""

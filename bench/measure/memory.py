@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from bench.measure.nvml import used_bytes
 from bench.measure.process import ProcessError, run_in_fresh_process
 from bench.measure.timer import Device, Run, synchronizer
+from cookie.nvml import used_bytes
 
 __all__ = [
     "MemoryColumn",

@@ -93,6 +93,7 @@ TRAINING = (
     Column("best_step", "best at step", lambda text: text),
     Column("trainable", "trained parameters", count),
 )
+GPU_BUSY = Column("gpu_busy", "GPU busy", lambda text: text)
 
 
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
@@ -117,7 +118,7 @@ def block(view: View) -> Block:
         *([Grid(ON_THE_DEVICE, on_gpu, "Request and kernel time")] if on_gpu else []),
         Grid(MEMORY, measured, "Memory and work"),
         Grid(LOAD, loaded, "Under load"),
-        Grid(TRAINING, training_rows(view), "Training"),
+        _training(view),
     ]
     return lay_out(grids, rows, verdicts(view))
 
@@ -180,6 +181,13 @@ def tie_bounds(metrics: Mapping[str, Any]) -> tuple[float, float]:
     return sides[0], sides[1]
 
 
+def _training(view: View) -> Grid:
+    """Return what training took; how busy it kept the GPU, where there was one."""
+    rows = training_rows(view)
+    watched = bool(rows) and all("gpu_busy" in row for row in rows)
+    return Grid((*TRAINING, GPU_BUSY) if watched else TRAINING, rows, "Training")
+
+
 def training_rows(view: View) -> list[dict[str, Value]]:
     """Return what training took, one row a trained system; several seeds are listed."""
     names = [n for n in systems if view.of("train", n) and not systems[n].variant]
@@ -189,12 +197,14 @@ def training_rows(view: View) -> list[dict[str, Value]]:
 def _training_row(view: View, name: str) -> dict[str, Value]:
     records = view.of("train", name)
     values = [record.values for record in records]
+    watched = all("gpu_busy" in value for value in values)
     return {
         "system": systems[name].label,
         "steps": values[0]["steps"],
         "seconds": _each(values, "seconds", duration),
         "best_step": _each(values, "best_step", str),
         "trainable": values[0]["trainable_parameters"],
+        **({"gpu_busy": _each(values, "gpu_busy", share)} if watched else {}),
     }
 
 
@@ -258,6 +268,7 @@ register(
             "queries that wait are answered together.",
             "**GPU allocated, reserved, device; peak RSS**: of a fresh process that answers "
             "queries; four questions, four columns.",
+            "**GPU busy**: share of the training that the GPU worked, by NVML's own account.",
             "**FLOPs a query**: matrix products and convolutions; **share of peak**: of this "
             "machine's measured matrix product rate that one query reaches.",
         ),

@@ -10,8 +10,9 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from cookie.config import Config
 from cookie.errors import UserError
 from cookie.files import remove_partial, write_json
 from cookie.interfaces import Corpus, IndexArray
+from cookie.nvml import busy_share
 from cookie.training.allocator import keep_freed_memory
 from cookie.training.checkpoint import Checkpoint, Checkpoints, load_weights, save_weights
 from cookie.training.distributed import Processes, current
@@ -48,6 +50,8 @@ class TrainResult:
         seconds: spent training: waiting for data included, validation and checkpoints not.
         wait_seconds: of these, spent waiting for data.
         samples_per_second: pairs trained on per second of ``seconds``.
+        gpu_busy: share of the time that the GPU worked, mean over the log; None where NVML cannot
+            say.
         best_score: highest validation score; the system holds its weights.
         best_step: where it was reached.
         history: the run's log, one JSON object a line.
@@ -57,6 +61,7 @@ class TrainResult:
     seconds: float
     wait_seconds: float
     samples_per_second: float
+    gpu_busy: float | None
     best_score: float
     best_step: int
     history: Path
@@ -71,6 +76,7 @@ class _State:
     wait_seconds: float = 0.0
     best_score: float | None = None
     best_step: int = 0
+    busy: list[float] = field(default_factory=list)
 
 
 def train(
@@ -206,7 +212,7 @@ class _Run:
 
     def log(self, journal: Journal, bar: tqdm[Any], started: float, waited: float) -> None:
         """Write down the mean losses and account for the time since ``started``."""
-        steps = len(self.window)
+        steps, (busy, _) = len(self.window), busy_share(self.stepper.device)  # while it works
         losses = self.window.flush(self.state.step, self.state.best_step)
         seconds = time.perf_counter() - started
         self.state.seconds += seconds
@@ -214,6 +220,9 @@ class _Run:
         speed = steps * self.config.train.batch_size / seconds
         rates = {f"rate_{i}": group["lr"] for i, group in enumerate(self.stepper.groups)}
         times = {"samples_per_second": speed, "wait_share": waited / seconds}
+        if busy is not None:
+            self.state.busy.append(busy)
+            times["gpu_busy"] = busy
         journal.write(self.state.step, losses | rates | times)
         bar.set_postfix(loss=f"{losses['loss']:.3f}", pairs=f"{speed:.0f}/s", refresh=False)
 
@@ -254,6 +263,7 @@ class _Run:
             seconds=state.seconds,
             wait_seconds=state.wait_seconds,
             samples_per_second=state.step * self.config.train.batch_size / state.seconds,
+            gpu_busy=fmean(state.busy) if state.busy else None,
             best_score=best["score"],
             best_step=best["step"],
             history=self.folder / "history.jsonl",

@@ -23,6 +23,7 @@ from cookie.data.karpathy import load_karpathy
 from cookie.files import sha256
 from cookie.training.checkpoint import load_tensors, read_facts
 from cookie.training.journal import read_history
+from cookie.training.trainer import TrainResult
 from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images
 
 NAME = "cookie_pretrained"
@@ -74,6 +75,16 @@ def test_two_halves_are_a_whole(workshop: Workshop, steps: int) -> None:
     parts = before(config).train.steps, systems[NAME].settings(config).train.steps
     assert sum(parts) == steps
     assert abs(parts[0] - parts[1]) <= 1
+
+
+def test_a_gpus_work_is_weighed_by_the_stages_times() -> None:
+    stages = [
+        TrainResult(3, seconds, 0.0, 1.0, busy, 1.0, 3, Path("history.jsonl"))
+        for seconds, busy in ((1.0, 0.5), (3.0, 0.9))
+    ]
+    assert cell._values(stages, 16)["gpu_busy"] == pytest.approx(0.8)
+    stages[0] = dataclasses.replace(stages[0], gpu_busy=None)
+    assert "gpu_busy" not in cell._values(stages, 16)
 
 
 def test_three_losses_then_one(whole: tuple[Path, dict[str, Any]]) -> None:

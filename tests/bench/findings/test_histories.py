@@ -26,7 +26,7 @@ def journal(folder: Path, lines: Sequence[tuple[int, Mapping[str, float]]]) -> P
 
 
 def course(steps: int) -> list[tuple[int, Mapping[str, float]]]:
-    speed = {"samples_per_second": 9.0, "wait_share": 0.1}
+    speed = {"samples_per_second": 9.0, "wait_share": 0.1, "gpu_busy": 0.9}
     logs = [
         (s, {"loss": 1 / s, "image_text": 2 / s, "rate_0": 0.1, **speed}) for s in steps_of(steps)
     ]

@@ -58,6 +58,20 @@ def test_a_gpus_sections_show_kernel_times_beside_request_times() -> None:
     assert "kernel_s" not in by_system(block(record))["COOKIE"]
 
 
+def test_a_gpus_sections_show_how_busy_training_kept_it() -> None:
+    def training(*records: Record) -> Any:  # noqa: ANN401
+        laid_out = block(efficiency("cookie", 1.0), *records)
+        (grid,) = [grid for grid in laid_out.grids if grid.heading == "Training"]
+        return [column.heading for column in grid.columns][-1], grid.rows
+
+    records = [train("cookie"), train("cookie", seed=1)]
+    assert training(*records)[0] == "trained parameters"
+    for record, busy in zip(records, (0.97, 0.5), strict=True):
+        record.values["gpu_busy"] = busy
+    last, (row,) = training(*records)
+    assert (last, row["gpu_busy"]) == ("GPU busy", "97 %, 50 %")
+
+
 def test_a_row_that_could_not_be_compiled_says_so() -> None:
     times = latency({"cookie": 0.003})
     times.values["left_out"] = {"cookie_compiled": "torch could not compile it."}

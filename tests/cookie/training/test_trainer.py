@@ -18,7 +18,7 @@ from torch import nn
 from cookie.config import TrainConfig
 from cookie.errors import UserError
 from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
-from cookie.training import checkpoint
+from cookie.training import checkpoint, trainer
 from cookie.training.checkpoint import load_weights
 from cookie.training.journal import read_history
 from cookie.training.order import pair_batches
@@ -83,6 +83,20 @@ def test_the_log_names_losses_rates_and_times(tmp_path: Path):
     }
     assert line["loss"] == pytest.approx(line["image_text"])
     assert 0 < line["wait_share"] < 1
+
+
+def test_how_busy_a_gpu_is_goes_into_the_log_and_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _, result = run(tmp_path / "cpu")
+    assert result.gpu_busy is None
+    readings = iter([0.5, *[1.0] * 11])
+    monkeypatch.setattr(trainer, "busy_share", lambda _device: (next(readings), None))
+    _, result = run(tmp_path / "gpu")
+    logged = [line["gpu_busy"] for line in read_history(result.history) if "loss" in line]
+    assert logged == [0.5] + [1.0] * (len(logged) - 1)
+    assert result.gpu_busy == pytest.approx(sum(logged) / len(logged))
+    assert json.loads((tmp_path / "gpu" / "result.json").read_text())["gpu_busy"] < 1
 
 
 def test_the_corpus_is_asked_for_the_order_of_the_seed(tmp_path: Path):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
-from bench.measure.timer import Device
-
+Device: TypeAlias = torch.device | str
 T = TypeVar("T")
 
 
@@ -54,3 +53,8 @@ def energy_joules(device: Device) -> tuple[float | None, str | None]:
     return read(
         device, lambda nvml, handle: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * 1e-3
     )
+
+
+def busy_share(device: Device) -> tuple[float | None, str | None]:
+    """Return the share of NVML's last sampling period, a second at most, that ``device`` worked."""
+    return read(device, lambda nvml, handle: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100)

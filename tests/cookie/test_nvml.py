@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.measure import nvml
+from cookie import nvml
 
 
 class NVMLError(Exception):
@@ -42,6 +42,10 @@ class FakeNVML:
         """Return memory in bytes."""
         return SimpleNamespace(used=self.used[handle])
 
+    def nvmlDeviceGetUtilizationRates(self, handle: str) -> SimpleNamespace:  # noqa: N802
+        """Return percents."""
+        return SimpleNamespace(gpu=97, memory=40)
+
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802
         """Return millijoules; the first card has no counter."""
         if handle == "GPU-aaaa":
@@ -71,6 +75,10 @@ def test_the_device_is_found_by_its_uuid(library: FakeNVML) -> None:
 def test_energy_is_in_joules(library: FakeNVML) -> None:
     assert nvml.energy_joules("cuda:0") == (1.5, None)
     assert library.open == 0
+
+
+def test_work_is_a_share(library: FakeNVML) -> None:
+    assert nvml.busy_share("cuda:0") == (0.97, None)
 
 
 def test_what_a_card_cannot_say_is_none_with_a_reason(library: FakeNVML) -> None:
