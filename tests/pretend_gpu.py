@@ -202,9 +202,8 @@ def pretend_gpu(patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _adapt(patch: pytest.MonkeyPatch) -> None:
     """Replace what asks the driver itself, or what wrapped tensors cannot do."""
-    patch.setattr(
-        torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda _self: None
-    )
+    for check in ("_accelerator_graph_capture_health_check", "_cuda_graph_capture_health_check"):
+        patch.setattr(torch.optim.Optimizer, check, lambda _self: None, raising=False)
     entered = list[torch.no_grad]()
 
     def enter(_self: object) -> None:
