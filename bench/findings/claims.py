@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from bench.ablation.sharing_points import STEPS
 from bench.ablation.variants import FINE_TUNED
-from bench.findings.differences import compare
 from bench.findings.inference_time import faster
 from bench.findings.sections import View
-from bench.findings.seed_contrasts import Contrast, contrast
+from bench.findings.seed_contrasts import Contrast, contrast, pooled_contrast
 from bench.findings.sharing import sharing_aligns
 from bench.findings.unimodal_claims import image_retrieval_improves, text_matching_improves
 from bench.findings.verdicts import MARGIN, Effect, Outcome, Verdict, over, seeds_told, unknown
@@ -27,7 +25,7 @@ def verdicts(view: View) -> list[Verdict]:
 def beats_dual_stream(view: View) -> Verdict:
     """C1: COOKIE is more accurate than the plain dual-stream."""
     claim = "C1 (COOKIE beats the plain dual-stream)"
-    found = _against(view, "dual_stream")
+    found = pooled_contrast(view, "cookie", "dual_stream")
     if found is None:
         return unknown(claim, "records of cookie and dual_stream")
     low, high = found.bounds
@@ -41,7 +39,7 @@ def beats_dual_stream(view: View) -> Verdict:
 def competitive_with_single_stream(view: View) -> Verdict:
     """C2: COOKIE is at most :data:`MARGIN` RSUM points behind the single-stream."""
     claim = "C2 (COOKIE is competitive with the single-stream)"
-    found = _against(view, "single_stream")
+    found = pooled_contrast(view, "cookie", "single_stream")
     if found is None:
         return unknown(claim, "records of cookie and single_stream")
     low, high = found.bounds
@@ -52,21 +50,6 @@ def competitive_with_single_stream(view: View) -> Verdict:
         outcome = "does not hold"
     meaning = f"; competitive means no more than {MARGIN:g} points behind"
     return _verdict(view, claim, outcome, "single_stream", found, meaning)
-
-
-def _against(view: View, rival: str) -> Contrast | None:
-    """Return COOKIE beside ``rival`` over the seeds of both; over all seeds where one has one.
-
-    The spread between trainings is known in the first case alone.
-    """
-    paired = contrast(view, "cookie", rival)
-    if paired is not None and paired.by_seed is not None:
-        return paired
-    ours, theirs = view.evidence("cookie"), view.evidence(rival)
-    if ours is None or theirs is None:
-        return None
-    pooled = compare(ours, theirs)
-    return Contrast(pooled, (), None) if paired is None else replace(paired, difference=pooled)
 
 
 def _verdict(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.findings.differences import Difference, compare, compare_gaps
 from bench.findings.evidence import gather
+from bench.layout import spread
 
 if TYPE_CHECKING:
     from bench.findings.sections import View
@@ -66,6 +67,10 @@ class Contrast:
             highs.append(self.by_seed.high)
         return min(lows), max(highs)
 
+    def __str__(self) -> str:
+        tail = f", {self.doubt}" if self.doubt else ""
+        return f"{spread(self.difference.value, *self.bounds, '+')}{tail}"
+
     @property
     def p_value(self) -> float:
         """The larger of both p-values, of no difference over images and over seeds."""
@@ -105,6 +110,21 @@ def contrast(view: View, first: str, second: str) -> Contrast | None:
         return None
     pooled = compare(gather([ones[s] for s in seeds]), gather([twos[s] for s in seeds]))
     return Contrast(pooled, seeds, _spread([_gap(ones[s], twos[s]) for s in seeds]))
+
+
+def pooled_contrast(view: View, first: str, second: str) -> Contrast | None:
+    """Return :func:`contrast` over the seeds of both; over all seeds where they share too few.
+
+    The spread between trainings is known in the first case alone.
+    """
+    paired = contrast(view, first, second)
+    if paired is not None and paired.by_seed is not None:
+        return paired
+    one, two = view.evidence(first), view.evidence(second)
+    if one is None or two is None:
+        return None
+    pooled = compare(one, two)
+    return Contrast(pooled, (), None) if paired is None else replace(paired, difference=pooled)
 
 
 def change(view: View, later: tuple[str, str], earlier: tuple[str, str]) -> Contrast | None:

@@ -89,7 +89,7 @@ class Improvement:
         )
 
     def __str__(self) -> str:
-        return f"{spread(self.percent, self.low, self.high, '+')} %"
+        return f"{spread(self.percent, *self.bounds, '+')} %"
 
 
 def measure(records: Sequence[Record], table: str, column: str) -> Measure | None:
@@ -145,7 +145,7 @@ def improvement_columns(
     if found is None:
         gap = REFERENCE_ROW if name == REFERENCE else NO_REFERENCE
         return dict.fromkeys((*keys, "improvement_text"), gap)
-    numbers = (found.percent, found.low, found.high, found.p_of_images)
+    numbers = (found.percent, *found.bounds, found.p_value)
     return dict(zip(keys, numbers, strict=True)) | {"improvement_text": str(found)}
 
 

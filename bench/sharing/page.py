@@ -37,7 +37,7 @@ READING = (
     "**interval**: of two 95 % intervals, a paired bootstrap over images of the hits averaged over "
     "seeds and Student's over the seeds' own differences, the one that reaches further each way. "
     "A difference is told where both leave out 0, and never from one seed.",
-    "**p**: two-sided, of the bootstrap over images. **detectable**: the smallest true difference "
+    "**p**: two-sided, the larger of both. **detectable**: the smallest true difference "
     "found about four times in five at the 5 % level (Bloom 1995), over images and seeds. *No "
     "difference can be told* bounds a difference by it, and does not say that it is 0.",
     "Every interval stands for one comparison: of twenty without any difference, one would be told "
@@ -153,7 +153,7 @@ def _row(gap: Gap) -> dict[str, Value]:
         "high": high,
         "text": spread(difference.value, low, high, "+"),
         "seed_text": spread(seeds.estimate, seeds.low, seeds.high, "+") if seeds else _ONE_SEED,
-        "p": difference.p_value,
+        "p": found.p_value,
         "detectable": found.detectable or _SAME,
         "seeds": len(found.seeds),
         "told": ("no", "pays", "costs")[gap.sign],

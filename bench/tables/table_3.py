@@ -105,7 +105,7 @@ register(
             "percent of the best order; **chance**: its mean over all orders; **R-Precision**: "
             "share of relevant images among the first "
             "R, R being the number of relevant ones. Intervals are a bootstrap over query images.",
-            "**against dual-stream** (tables 3 and 4): relative, with its paired 95 % interval.",
+            "**against dual-stream** (tables 3 and 4): relative, with the interval of table 1.",
         ),
     )
 )

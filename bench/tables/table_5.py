@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from bench.ablation.variant import Variant
 from bench.ablation.variants import VARIANTS
 from bench.findings.columns import count, p_value, rsum_columns
-from bench.findings.seed_contrasts import Contrast, contrast
+from bench.findings.seed_contrasts import contrast
 from bench.findings.sharing import sharing_aligns
-from bench.layout import Column, Grid, Marked, Missing, Value, fixed, spread
+from bench.layout import Column, Grid, Marked, Missing, Value, fixed
 from bench.plan import cells_of
 from bench.plots.bars import Bar, BarPanel, bar_chart
 from bench.plots.trainings import TrainingPanel, Trainings, one_by_one, trainings_of
@@ -110,22 +110,14 @@ def _compared(prefix: str, view: View, name: str, other: str, alone: Missing) ->
     if found is None:
         missing = alone if other in ("", name) else _LACKING
         return {f"{prefix}_{key}": missing for key in keys}
-    difference = found.difference
     values = (
-        _text(found),
-        difference.value,
-        difference.low,
-        difference.high,
-        difference.p_value,
+        str(found),
+        found.difference.value,
+        *found.bounds,
+        found.p_value,
         found.detectable or _SAME,
     )
     return {f"{prefix}_{key}": value for key, value in zip(keys, values, strict=True)}
-
-
-def _text(found: Contrast) -> str:
-    difference = found.difference
-    clear = f", {found.doubt}" if found.doubt else ""
-    return f"{spread(difference.value, difference.low, difference.high, '+')}{clear}"
 
 
 def plot(views: Sequence[View]) -> Figure | None:
@@ -138,7 +130,7 @@ def plot(views: Sequence[View]) -> Figure | None:
 def _panel(view: View) -> BarPanel:
     found = [(v.label, contrast(view, v.name, REFERENCE)) for v in VARIANTS if v.name != REFERENCE]
     bars = tuple(
-        Bar(label, item.difference.value, item.difference.low, item.difference.high, item.sign != 0)
+        Bar(label, item.difference.value, *item.bounds, item.sign != 0)
         for label, item in found
         if item is not None
     )
@@ -173,9 +165,7 @@ register(
             "embedding, temperature; **trained parameters** counts what learns, encoders included.",
             "**change, control**: the one thing in which a row differs from the row named.",
             "**against COOKIE, against control** (table 5): paired difference in RSUM, hits "
-            "averaged over the seeds that both rows have, with a 95 % bootstrap interval over "
-            "images and its two-sided **p**; *too few seeds* where that leaves out 0 and Student's "
-            "interval over the seeds' differences does not, *one seed* where there is no such.",
+            "averaged over the seeds of both rows; interval, **p** and doubts as in table 1.",
             "**detectable**: the smallest true difference found about four times in five at the "
             "5 % level (Bloom 1995): 2.8 standard errors over images and, with several seeds, "
             "Student's quantiles in place of 2.8 over seeds. With one seed it is too small by the "

@@ -45,6 +45,27 @@ def test_a_difference_inside_the_interval_is_no_difference() -> None:
     assert rows["COOKIE"]["difference"].endswith("no difference")
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "doubt"),
+    [
+        ((30, 31, 29), (10, 11, 12), ""),
+        ((20, 30, 40), (10, 11, 12), "too few seeds"),
+        ((30,), (10,), "one seed"),
+        ((30,), (10, 11, 12), "one seed"),
+    ],
+)
+def test_trainings_that_differ_are_in_the_interval_or_told_of(
+    ours: tuple[int, ...], theirs: tuple[int, ...], doubt: str
+) -> None:
+    records = [uniform("cookie", good, seed=seed) for seed, good in enumerate(ours)]
+    records += [uniform("dual_stream", good, seed=seed) for seed, good in enumerate(theirs)]
+    (view,) = views([*records, uniform("ridge_floor", 1)])
+    rows = {row["system"]: row for row in tables["1"].block(view).rows}
+    assert rows["COOKIE"]["difference"].partition(", ")[2] == doubt
+    assert rows["COOKIE"]["p_value"] < 0.05 or doubt == "too few seeds"
+    assert rows["ridge floor"]["difference"].endswith(")"), "it has no seeds"
+
+
 def test_the_best_is_bold_where_it_differs_from_every_other_row() -> None:
     clear = [uniform("dual_stream", 10), uniform("single_stream", 20), uniform("cookie", 35)]
     (view,) = views(clear)
