@@ -12,6 +12,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -103,9 +104,22 @@ def _compile(module: nn.Module, example: Inputs, dynamic: bool) -> Any:  # noqa:
     # Float32 throughout: the default would round to bfloat16 where the processor has it.
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
     try:
-        program = torch.export.export(module, example, dynamic_shapes=shapes)
-        return openvino.Core().compile_model(openvino.convert_model(program), "CPU", settings)
+        with _kept_logging():
+            program = torch.export.export(module, example, dynamic_shapes=shapes)
+            return openvino.Core().compile_model(openvino.convert_model(program), "CPU", settings)
     except Exception as error:  # whatever a model holds that one of the two cannot express
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         _LOG.warning("No optimized graph (%s): the frozen encoder runs as it is, slower.", reason)
         return None
+
+
+@contextmanager
+def _kept_logging() -> Iterator[None]:
+    """Put the root logger back: OpenVINO silences it, and a conversion that fails leaves it so."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters.copy(), root.handlers.copy()
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters, root.handlers = filters, handlers
