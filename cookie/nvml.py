@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
-Device: TypeAlias = torch.device | str
 T = TypeVar("T")
 
 
-def read(device: Device, reading: Callable[[Any, Any], T]) -> tuple[T | None, str | None]:
+def read(
+    device: torch.device | str, reading: Callable[[Any, Any], T]
+) -> tuple[T | None, str | None]:
     """Return ``reading(pynvml, handle)`` of ``device``, or None and why there is none.
 
     The device is found by its UUID, since ``CUDA_VISIBLE_DEVICES`` renumbers what torch sees
@@ -43,18 +44,18 @@ def _handle(pynvml: Any, place: torch.device) -> Any:  # noqa: ANN401 -- an unty
     return pynvml.nvmlDeviceGetHandleByUUID(name)
 
 
-def used_bytes(device: Device) -> tuple[int | None, str | None]:
+def used_bytes(device: torch.device | str) -> tuple[int | None, str | None]:
     """Return the device memory in use by all processes, contexts and libraries included."""
     return read(device, lambda nvml, handle: int(nvml.nvmlDeviceGetMemoryInfo(handle).used))
 
 
-def energy_joules(device: Device) -> tuple[float | None, str | None]:
+def energy_joules(device: torch.device | str) -> tuple[float | None, str | None]:
     """Return the energy that ``device`` has used since its driver was loaded."""
     return read(
         device, lambda nvml, handle: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * 1e-3
     )
 
 
-def busy_share(device: Device) -> tuple[float | None, str | None]:
+def busy_share(device: torch.device | str) -> tuple[float | None, str | None]:
     """Return the share of NVML's last sampling period, a second at most, that ``device`` worked."""
     return read(device, lambda nvml, handle: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100)

@@ -61,11 +61,7 @@ class Contrast:
 
         They leave out 0 where :attr:`sign` is not 0.
         """
-        lows, highs = [self.difference.low], [self.difference.high]
-        if self.by_seed is not None:
-            lows.append(self.by_seed.low)
-            highs.append(self.by_seed.high)
-        return min(lows), max(highs)
+        return wider(self.difference.low, self.difference.high, self.by_seed)
 
     def __str__(self) -> str:
         tail = f", {self.doubt}" if self.doubt else ""
@@ -74,8 +70,7 @@ class Contrast:
     @property
     def p_value(self) -> float:
         """The larger of both p-values, of no difference over images and over seeds."""
-        of_images = self.difference.p_value
-        return of_images if self.by_seed is None else max(of_images, self.by_seed.p_value)
+        return larger(self.difference.p_value, self.by_seed)
 
     @property
     def detectable(self) -> float:
@@ -100,6 +95,18 @@ class Contrast:
         )
         half = self.by_seed.high - self.by_seed.estimate  # of the interval: told standard errors
         return half * (1 + in_four_of_five / told)
+
+
+def wider(low: float, high: float, by_seed: SeedSpread | None) -> tuple[float, float]:
+    """Return the outer bounds of an interval over images and that over seeds, if there is one."""
+    if by_seed is None:
+        return low, high
+    return min(low, by_seed.low), max(high, by_seed.high)
+
+
+def larger(p_of_images: float, by_seed: SeedSpread | None) -> float:
+    """Return the larger of a p-value over images and that over seeds, if there is one."""
+    return p_of_images if by_seed is None else max(p_of_images, by_seed.p_value)
 
 
 def contrast(view: View, first: str, second: str) -> Contrast | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.findings.columns import NO_REFERENCE, REFERENCE_ROW, interval_columns
 from bench.findings.sections import View
+from bench.findings.seed_contrasts import larger, wider
 from bench.layout import Missing, Value, spread
 from bench.records import Kind, Record
 
@@ -75,18 +76,12 @@ class Improvement:
     @property
     def bounds(self) -> tuple[float, float]:
         """Whichever of the 95 % intervals, over images or over seeds, reaches further each way."""
-        if self.by_seed is None:
-            return self.low, self.high
-        return min(self.low, self.by_seed.low), max(self.high, self.by_seed.high)
+        return wider(self.low, self.high, self.by_seed)
 
     @property
     def p_value(self) -> float:
         """The larger of both p-values, of no difference over images and over seeds."""
-        return (
-            self.p_of_images
-            if self.by_seed is None
-            else max(self.p_of_images, self.by_seed.p_value)
-        )
+        return larger(self.p_of_images, self.by_seed)
 
     def __str__(self) -> str:
         return f"{spread(self.percent, *self.bounds, '+')} %"
