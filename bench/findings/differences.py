@@ -55,15 +55,6 @@ def compare(first: Evidence, second: Evidence) -> Difference:
     return _difference(pair[0].rsum, pair[1].rsum, one - two, pair[0])
 
 
-def clear_winner(answers: Mapping[str, Evidence]) -> str | None:
-    """Return the name with the highest RSUM, if every other is lower by more than chance."""
-    if len(answers) < 2:
-        return None
-    best = max(answers, key=lambda name: answers[name].rsum)
-    others = [evidence for name, evidence in answers.items() if name != best]
-    return best if all(compare(answers[best], other).low > 0 for other in others) else None
-
-
 def compare_gaps(first: tuple[Evidence, Evidence], second: tuple[Evidence, Evidence]) -> Difference:
     """Return how one difference in RSUM differs from another, on the queries that all answered.
 

@@ -19,6 +19,10 @@ FloatArray = NDArray[np.float64]
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 _DRAWS_AT_ONCE = 4_000_000
+_GRID = 2.0**24
+"""Steps of 1 in which sums are kept. Multiples of such a step add up without rounding as long as
+their total is below 2**29, so that every order of addition, and with it every number of threads and
+every CPU, gives the same bytes, and what is equal stays equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,17 +204,18 @@ def bootstrap_means(
 ) -> FloatArray:
     """Return (resamples, M) means over queries when clusters are drawn with replacement.
 
-    A resample of clusters none of which has a query (``counts`` may be 0) repeats the mean.
+    A resample of clusters none of which has a query (``counts`` may be 0) repeats the mean. The
+    same arguments give the same bytes on every machine.
     """
-    table = np.concatenate([sums, counts[:, None]], axis=1).astype(np.float32)
+    table = np.round(np.concatenate([sums, counts[:, None]], axis=1) * _GRID) / _GRID
     blocks = [weights @ table for weights in _weights(len(counts), resamples, seed)]
-    drawn: FloatArray = np.concatenate(blocks).astype(np.float64)
+    drawn: FloatArray = np.concatenate(blocks)
     drawn[drawn[:, -1] == 0] = table.sum(axis=0)
     means: FloatArray = drawn[:, :-1] / drawn[:, -1:]
     return means
 
 
-def _weights(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.float32]]:
+def _weights(clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """Yield blocks of (B, clusters): how often each cluster is drawn in each resample."""
     generator = np.random.default_rng(seed)
     block = max(1, _DRAWS_AT_ONCE // clusters)
@@ -218,7 +223,7 @@ def _weights(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.fl
         size = min(block, resamples - start)
         draws = generator.integers(0, clusters, (size, clusters), dtype=np.int32)
         draws += np.arange(0, size * clusters, clusters, dtype=np.int32)[:, None]
-        yield np.bincount(draws.ravel(), minlength=size * clusters).reshape(size, -1).astype("f4")
+        yield np.bincount(draws.ravel(), minlength=size * clusters).reshape(size, -1).astype("f8")
 
 
 def interval(estimate: float, samples: FloatArray, confidence: float = CONFIDENCE) -> Interval:

@@ -17,7 +17,6 @@ from bench.findings.columns import (
     asked,
     p_value,
 )
-from bench.findings.differences import clear_winner
 from bench.findings.evidence import DIRECTIONS, KS, Evidence, recall_curve
 from bench.findings.seed_contrasts import pooled_contrast
 from bench.layout import Column, Grid, Marked, Value, fixed
@@ -72,8 +71,7 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    known = {name: evidence for name in view.rows if (evidence := view.evidence(name))}
-    rows, others = _rows(view, view.rows, clear_winner(known)), _rows(view, LONGER + TUNED)
+    rows, others = _rows(view, view.rows, _best(view)), _rows(view, LONGER + TUNED)
     grids = [Grid(COLUMNS, rows)]
     if others:
         grids.append(
@@ -86,6 +84,27 @@ def block(view: View) -> Block:
         )
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
     return lay_out(grids, rows + others, verdicts)
+
+
+def _best(view: View) -> str | None:
+    """Return the system with the highest RSUM, if its lead over every other one is told."""
+    sums = {name: found.rsum for name in view.rows if (found := view.evidence(name))}
+    best = max(sums, key=lambda name: sums[name], default=None)
+    others = [name for name in sums if name != best]
+    told = best is not None and bool(others) and all(_is_ahead(view, best, o) for o in others)
+    return best if told else None
+
+
+def _is_ahead(view: View, one: str, other: str) -> bool:
+    found = pooled_contrast(view, one, other)
+    if found is None:
+        return False
+    return found.difference.low > 0 if _is_untrained(other) else found.sign > 0
+
+
+def _is_untrained(name: str) -> bool:
+    """Whether one seed is all there are."""
+    return systems[name].family == "floor"
 
 
 def _rows(view: View, names: Sequence[str], best: str | None = None) -> list[dict[str, Value]]:
@@ -155,8 +174,7 @@ def _against_reference(view: View, name: str) -> dict[str, Value]:
     if found is None:
         missing = REFERENCE_ROW if name == REFERENCE else NO_REFERENCE
         return {"difference": missing, "p_value": missing}
-    untrained = systems[name].family == "floor"  # one seed is all there are
-    shown = found.difference if untrained else found
+    shown = found.difference if _is_untrained(name) else found
     return {"difference": str(shown), "p_value": found.p_value}
 
 
@@ -213,7 +231,8 @@ register(
             "**i2t R@K, t2i R@K**: percent of image (caption) queries with a right caption "
             "(image) among the first K.",
             "**RSUM**: the sum of the six recalls, at most 600; the interval is a bootstrap over "
-            "images. **Bold**: the best, if it differs from every other row by more than these.",
+            "images. **Bold**: the best, if its lead over every other row is told, over images and "
+            "over seeds, as in the next column.",
             "**against dual-stream**: paired difference in RSUM on the same queries. Of two 95 % "
             "intervals, a bootstrap over images and, where both rows share several seeds, "
             "Student's over the seeds' differences, the one that reaches further each way is "

@@ -66,14 +66,29 @@ def test_trainings_that_differ_are_in_the_interval_or_told_of(
     assert rows["ridge floor"]["difference"].endswith(")"), "it has no seeds"
 
 
-def test_the_best_is_bold_where_it_differs_from_every_other_row() -> None:
-    clear = [uniform("dual_stream", 10), uniform("single_stream", 20), uniform("cookie", 35)]
-    (view,) = views(clear)
-    assert "**525.0**" in tables["1"].block(view).markdown
-    (view,) = views([*clear[:2], uniform("cookie", 21)])
+@pytest.mark.parametrize(
+    ("cookie", "bold"),
+    [
+        ((35, 36, 34), True),
+        ((21, 21, 21), False),
+        ((20, 30, 40), False),
+        ((35,), False),
+    ],
+    ids=["told", "no difference", "too few seeds", "one seed"],
+)
+def test_the_best_is_bold_where_its_lead_over_every_other_row_is_told(
+    cookie: tuple[int, ...], bold: bool
+) -> None:
+    goods = {"dual_stream": (10, 11, 12), "single_stream": (20, 19, 21), "cookie": cookie}
+    records = [uniform(name, g, seed=s) for name, own in goods.items() for s, g in enumerate(own)]
+    (view,) = views([*records, uniform("ridge_floor", 1)])
+    (common,) = tables["1"].block(view).grids
+    assert ["**" in row["rsum_text"] for row in common.rows] == [False, False, bold, False]
+
+
+def test_nothing_is_bold_where_it_is_the_best_of_itself() -> None:
+    (view,) = views([uniform("cookie", 21, seed=seed) for seed in (0, 1, 2)])
     assert "**" not in tables["1"].block(view).markdown
-    (view,) = views([uniform("cookie", 21)])
-    assert "**" not in tables["1"].block(view).markdown, "best of nothing"
 
 
 def test_a_training_that_collapsed_is_marked() -> None:
@@ -117,7 +132,8 @@ def test_rows_that_were_trained_otherwise_stand_apart_and_none_of_them_is_best()
     assert asked - usual == {*LONGER, *TUNED}
     names = {"cookie": 20, "cookie_steps_2": 30, "single_stream_steps_4": 40, "dual_stream": 12}
     names["cookie_finetuned"] = 35
-    (view,) = views([uniform(name, good) for name, good in names.items()])
+    seeds = [(name, good, seed) for name, good in names.items() for seed in (0, 1)]
+    (view,) = views([uniform(name, good, seed=seed) for name, good, seed in seeds])
     block = tables["1"].block(view)
     common, longer = block.grids
     assert [row["system"] for row in common.rows] == ["dual-stream", "COOKIE"]
