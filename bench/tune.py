@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from bench.material.one_setting import number
+from bench.material.one_setting import changed, number
 from bench.pages.searches import Search, Tried, best_of, read_searches, render_searches
-from cookie.errors import run_main
+from cookie.errors import UserError, run_main
 
 if TYPE_CHECKING:
-    from bench.material.workshop import Workshop
+    from bench.material.workshop import Setup, Workshop
 
 SYSTEMS = ("dual_stream", "cookie", "single_stream")
 JUDGED_PAIRS = 600_000
@@ -30,6 +30,7 @@ class TuneOptions:
 
     Examples:
         python -m bench.tune --setting train.learning_rate --values 5e-4 1e-3 2e-3
+        python -m bench.tune --values 1e-3 2e-3 4e-3 --dataset flickr8k --steps 300
 
     Attributes:
         values: to try.
@@ -38,6 +39,7 @@ class TuneOptions:
         dataset: scenes (generated), flickr8k, flickr30k, coco, or a folder's name.
         preset: whose other settings are kept; by default the one that suits the data set.
         seed: of every training.
+        steps: of every training, where the preset's take too long; by default the preset's.
         device: auto, cpu, cuda or cuda:N.
         data_root: where data sets lie; by default COOKIE_DATA, then data.
         results_dir: where the search is kept, and its page.
@@ -49,6 +51,7 @@ class TuneOptions:
     dataset: str = "scenes"
     preset: str | None = None
     seed: int = 0
+    steps: int | None = None
     device: str = "auto"
     data_root: Path | None = None
     results_dir: Path = Path("results")
@@ -66,14 +69,13 @@ def tune(options: TuneOptions) -> Search:
     """Train what was not tried yet; keep the search after every training.
 
     Raises:
-        UserError: there is no such setting, it is no number, or a system is unknown.
+        UserError: there is no such setting, it is no number, or a system is unknown; or there
+            are no steps.
     """
-    from bench.material.workshop import Setup, Workshop, resolve_device
-    from bench.running.options import preset_for
+    from bench.material.workshop import Workshop
     from bench.systems import systems
 
-    name = preset_for(options.dataset, options.preset)
-    setup = Setup(options.dataset, name, resolve_device(options.device), options.data_root)
+    setup = _setup(options)
     usual = Workshop(setup)
     search = _begun(usual, options)
     plan = [(systems[each].name, value) for each in options.systems for value in options.values]
@@ -88,9 +90,27 @@ def tune(options: TuneOptions) -> Search:
     return search
 
 
+def _setup(options: TuneOptions) -> Setup:
+    from bench.material.workshop import Setup, resolve_config, resolve_device
+    from bench.running.options import preset_for
+
+    name, device = preset_for(options.dataset, options.preset), resolve_device(options.device)
+    setup = Setup(options.dataset, name, device, options.data_root)
+    if options.steps is None:
+        return setup
+    if options.steps < 1:
+        raise UserError(f"--steps {options.steps} trains nothing: give 1 or more, or none.")
+    return replace(
+        setup, config=changed(resolve_config(name, device), "train.steps", options.steps)
+    )
+
+
 def _begun(workshop: Workshop, options: TuneOptions) -> Search:
     """Return the search as it was left, or a new one; another number of steps begins anew."""
-    section = workshop.section
+    from cookie.presets import preset
+
+    section, steps = workshop.section, workshop.config.train.steps
+    usual = preset(section.preset).train.steps
     new = Search(
         dataset=workshop.dataset.name,
         preset=section.preset,
@@ -99,7 +119,8 @@ def _begun(workshop: Workshop, options: TuneOptions) -> Search:
         setting=options.setting,
         used=number(workshop.config, options.setting),
         seed=options.seed,
-        steps=workshop.config.train.steps,
+        steps=steps,
+        usual_steps=None if steps == usual else usual,
     )
     kept = [search for search in read_searches(options.results_dir) if _is_same(search, new)]
     return replace(new, tried=kept[0].tried) if kept else new

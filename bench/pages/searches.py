@@ -64,6 +64,7 @@ class Search:
         setting: as ``part.field`` of the configuration. used: its value in the preset.
         seed: of all trainings. steps: of each.
         tried: the trainings so far.
+        usual_steps: the preset's where these are others; None where they are its own.
     """
 
     dataset: str
@@ -75,11 +76,12 @@ class Search:
     seed: int
     steps: int
     tried: tuple[Tried, ...] = ()
+    usual_steps: int | None = None
 
     def path(self, results: Path) -> Path:
         """Return where the search is kept."""
         where = f"{self.preset}-{self.regime}-{self.hardware}"
-        name = f"{where}-{slug(self.setting)}-seed{self.seed}.json"
+        name = f"{where}-{slug(self.setting)}-seed{self.seed}-steps{self.steps}.json"
         return results / self.dataset / FOLDER / name
 
     def by_system(self) -> dict[str, list[Tried]]:
@@ -125,8 +127,9 @@ def _section(search: Search) -> str:
     values = sorted({one.value for one in search.tried})
     heading = f"{search.dataset}, `{search.preset}` ({search.regime}): `{search.setting}`"
     commits = sorted({commit_name(one.commit) for one in search.tried})
+    preset = f" (the preset's are {search.usual_steps:,})" if search.usual_steps else ""
     lead = (
-        f"{search.steps:,} steps, seed {search.seed}, on {search.hardware}; commit "
+        f"{search.steps:,} steps{preset}, seed {search.seed}, on {search.hardware}; commit "
         f"{', '.join(commits)}."
     )
     columns = [

@@ -78,6 +78,35 @@ def test_another_seed_begins_anew(trainings: Trainings, tmp_path: Path) -> None:
     assert len(found.tried) == 2
 
 
+def test_fewer_steps_are_a_search_of_their_own(trainings: Trainings, tmp_path: Path) -> None:
+    usual = tune(options(tmp_path, 1e-3))
+    shorter = tune(options(tmp_path, 1e-3, steps=3))
+    assert len(trainings.made) == 4
+    assert (usual.usual_steps, shorter.usual_steps) == (None, preset("smoke").train.steps)
+    assert {(found.steps, len(found.tried)) for found in read_searches(tmp_path)} == {
+        (preset("smoke").train.steps, 2),
+        (3, 2),
+    }
+    page = (tmp_path / "searches.md").read_text()
+    assert f"3 steps (the preset's are {preset('smoke').train.steps}), seed 0" in page
+
+
+def test_every_training_has_as_many_steps_as_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COOKIE_HOME", str(tmp_path / "home"))
+    (one,) = tune(options(tmp_path, 1e-3, systems=("dual_stream",), steps=2)).tried
+    assert one.best_step <= 2
+    config = changed(changed(preset("smoke"), "train.steps", 2), "train.learning_rate", 1e-3)
+    assert one.digest == config.digest()
+
+
+def test_no_steps_are_told(trainings: Trainings, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--steps 0 trains nothing"):
+        tune(options(tmp_path, 1e-3, steps=0))
+    assert trainings.made == []
+
+
 @pytest.mark.parametrize(
     "setting", ["train", "train.nothing", "nothing.steps", "train.precision", ""]
 )
