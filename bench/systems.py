@@ -221,9 +221,9 @@ register(
         marker="s",
         build=_single_stream,
         parts=("single_stream",),
-        note="A pair's score is the logit of the joint layers plus a multiple (chosen on "
-        "validation) of the logit of the contrastive loss on their inputs, which also finds the "
-        "hard negatives of training.",
+        note="A pair's score is the logit of the joint layers plus a multiple (of the "
+        "preset) of the logit of the contrastive loss on their inputs, which also finds the hard "
+        "negatives of training.",
     )
 )
 _register_compiled("single_stream", "<", called="the single-stream")

@@ -50,7 +50,7 @@ class Difference:
 
 def compare(first: Evidence, second: Evidence) -> Difference:
     """Return the paired difference of two systems on the queries that both answered."""
-    pair = _on_common_queries(first, second)
+    pair = on_common_queries(first, second)
     one, two = resampled_rsums(pair)
     return _difference(pair[0].rsum, pair[1].rsum, one - two, pair[0])
 
@@ -60,7 +60,7 @@ def compare_gaps(first: tuple[Evidence, Evidence], second: tuple[Evidence, Evide
 
     Its ``first`` and ``second`` are those two differences.
     """
-    four = _on_common_queries(*first, *second)
+    four = on_common_queries(*first, *second)
     drawn = resampled_rsums(four)
     one, two = four[0].rsum - four[1].rsum, four[2].rsum - four[3].rsum
     return _difference(one, two, drawn[0] - drawn[1] - (drawn[2] - drawn[3]), four[0])
@@ -108,7 +108,7 @@ class RecallDifference:
 
 def compare_recalls(first: Evidence, second: Evidence) -> list[RecallDifference]:
     """Return the paired differences in every R@k, on the queries that both answered."""
-    one, two = _on_common_queries(first, second)
+    one, two = on_common_queries(first, second)
     return [
         difference
         for direction in DIRECTIONS
@@ -138,7 +138,8 @@ def _recall_differences(direction: str, one: Evidence, two: Evidence) -> list[Re
     ]
 
 
-def _on_common_queries(*systems: Evidence) -> list[Evidence]:
+def on_common_queries(*systems: Evidence) -> list[Evidence]:
+    """Return the systems' answers to those queries that all of them answered."""
     common = {
         name: functools.reduce(np.intersect1d, (one.answers[name].queries for one in systems))
         for name in DIRECTIONS

@@ -64,6 +64,16 @@ class Evaluated(NamedTuple):
     name: str
     evaluation: Mapping[str, Any]
 
+    @property
+    def label(self) -> str:
+        """The system, as tables print it."""
+        return systems[self.name].label
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it was measured compiled."""
+        return systems[self.name].compiled
+
 
 def fastest(view: View, name: str) -> Evaluated | None:
     """Return the full evaluation of a system, compiled where that was measured and is faster."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.findings.inference_time import CLAIMED_PER_MILLE, fastest, gallery_for, per_mille_at
+from bench.findings.inference_time import (
+    CLAIMED_PER_MILLE,
+    Evaluated,
+    fastest,
+    gallery_for,
+    per_mille_at,
+)
 from bench.findings.sections import View
 from bench.findings.verdicts import Finding
 from bench.layout import Column, Marked, Missing, Value, duration, significant
@@ -32,33 +38,38 @@ def ratio_rows(view: View, sizes: Sequence[int]) -> list[dict[str, Value]]:
     ours, theirs = fastest(view, "cookie"), fastest(view, "single_stream")
     if ours is None or theirs is None:
         return []
-    full, reference = ours.evaluation, theirs.evaluation
-    shown = sorted({full["images"], *PUBLISHED_SIZES, *sizes})
-    return [_ratio_row(size, full, reference) for size in shown]
+    shown = sorted({ours.evaluation["images"], *PUBLISHED_SIZES, *sizes})
+    return [_ratio_row(size, ours, theirs) for size in shown]
 
 
-def _ratio_row(
-    size: int, full: Mapping[str, Any], reference: Mapping[str, Any]
-) -> dict[str, Value]:
-    keys = ("cookie", "single_stream", "per_mille")
+def _ratio_row(size: int, ours: Evaluated, theirs: Evaluated) -> dict[str, Value]:
+    keys, full = ("cookie", "single_stream", "per_mille"), ours.evaluation
     if size > REACH * full["images"]:
         return {"images": size, **dict.fromkeys(keys, TOO_FAR), **published_ratio(size)}
-    found = (
-        evaluation_at(size, full),
-        evaluation_at(size, reference),
-        per_mille_at(size, full, reference),
+    ratio = per_mille_at(size, full, theirs.evaluation)
+    shown = (
+        _remarked(evaluation_at(size, full), size, ours),
+        _remarked(evaluation_at(size, theirs.evaluation), size, theirs),
+        _remarked(ratio, size, ours, theirs),
     )
-    modelled = size != full["images"] or reference["extrapolated"]
-    shown = [_by_rates(value) if modelled else value for value in found]
     return {"images": size, **dict(zip(keys, shown, strict=True)), **published_ratio(size)}
 
 
-def _by_rates(value: float) -> Marked:
-    return Marked(
-        value,
-        "By the measured rates: encoding grows with the images, ranking with their square; as "
-        "many captions an image as in the test split.",
-    )
+def _remarked(value: float, size: int, *systems: Evaluated) -> Value:
+    """Return a number with what is not as measured about it, and who was compiled."""
+    remarks = []
+    if any(one.evaluation["extrapolated"] or size != one.evaluation["images"] for one in systems):
+        remarks.append(_BY_RATES)
+    compiled = [one.label for one in systems if one.compiled]
+    if compiled:
+        remarks.append(f"As fast as it was measured: {' and '.join(compiled)}.")
+    return Marked(value, " ".join(remarks)) if remarks else value
+
+
+_BY_RATES = (
+    "By the measured rates: encoding grows with the images, ranking with their square; as many "
+    "captions an image as in the test split."
+)
 
 
 def evaluation_at(images: int, evaluation: Mapping[str, Any]) -> float:
@@ -111,6 +122,6 @@ def ratio_finding(view: View) -> Finding:
     )
     return Finding(
         subject,
-        f"by the measured rates COOKIE takes {' and '.join(ratios)} of the single-stream's time; "
-        f"{passes}.",
+        f"by the measured rates {ours.label} takes {' and '.join(ratios)} of the time of "
+        f"{theirs.label}; {passes}.",
     )

@@ -10,6 +10,8 @@ from bench.findings.verdicts import Effect, Outcome, Verdict, over, unknown
 from bench.layout import counted
 
 CLAIM = "C6 (sharing the transformer's weights is what aligns the streams)"
+LEVEL = 0.05
+"""Share of worlds without any difference in which one is told, of all comparisons together."""
 DECIDING = {
     "unshared": "a transformer a path at equal depth",
     "unshared_equal": "a transformer a path at equal parameters",
@@ -28,6 +30,8 @@ def sharing_aligns(view: View) -> Verdict:
 
     It holds where COOKIE is ahead of every row of :data:`DECIDING` beyond images and seeds, does
     not hold where it is behind one of them, and is undecided otherwise, and with a single seed.
+    To be ahead of all is harder than of one and needs no correction; to be behind any of three is
+    easier, so that the three p-values are taken together (:func:`_outcome`).
     """
     found = {name: contrast(view, "cookie", name) for name in DECIDING}
     known = {name: item for name, item in found.items() if item is not None}
@@ -52,10 +56,20 @@ def _effect(known: Mapping[str, Contrast]) -> Effect:
 
 
 def _outcome(contrasts: list[Contrast]) -> Outcome:
-    signs = [item.sign for item in contrasts]
-    if all(sign > 0 for sign in signs):
+    """Return what all comparisons say together.
+
+    COOKIE is behind one where that is still told at 5 % for the whole of them (Holm, "A simple
+    sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979).
+    """
+    if all(item.sign > 0 for item in contrasts):
         return "holds"
-    return "does not hold" if any(sign < 0 for sign in signs) else "undecided"
+    ordered = sorted(contrasts, key=lambda item: item.p_value)
+    for rank, item in enumerate(ordered):
+        if not item.sign or item.p_value * (len(ordered) - rank) > LEVEL:
+            break
+        if item.sign < 0:
+            return "does not hold"
+    return "undecided"
 
 
 def _against(rival: str, item: Contrast, usual: int) -> str:

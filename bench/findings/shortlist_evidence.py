@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.findings.differences import Difference, compare
+from bench.findings.differences import Difference, compare, on_common_queries
 from bench.findings.evidence import DIRECTIONS, Evidence, gather_samples
 from bench.findings.sections import View
 from bench.records import Record
@@ -22,25 +22,54 @@ def names(view: View) -> list[str]:
     return [ALONE, *(str(k) for k in lengths), WHOLE]
 
 
-def evidence(view: View, name: str, *, everyone: bool = True) -> Evidence:
-    """Return the answers at one shortlist length over the seeds.
-
-    Args:
-        view: the section.
-        name: the length, or an end point.
-        everyone: whether to count the queries that were not asked against the whole gallery.
-    """
+def evidence(view: View, name: str) -> Evidence:
+    """Return the answers at one shortlist length, or an end point, over the seeds."""
     records = view.of("shortlists", SYSTEM)
-    return gather_samples(
-        {record.cell.seed: _samples(record, name, everyone) for record in records}
-    )
+    return gather_samples({record.cell.seed: _samples(view, record, name) for record in records})
 
 
-def _samples(record: Record, name: str, everyone: bool) -> dict[str, dict[str, list[int]]]:
-    """Return the samples of all groups that reach ``name``, as an accuracy record has them."""
-    groups = record.samples["groups"][: None if everyone else 1]
-    reached = [group for group in groups if name in group["i2t"]["rank"]]
+def comparable(view: View) -> dict[str, Evidence]:
+    """Return the answers of as many lengths as share queries with both end points.
+
+    Lengths that were asked of fewer queries than the end points are left out where the
+    single-stream answered all of them; where it did not, all are cut to those that it answered.
+    """
+    found = {name: evidence(view, name) for name in names(view)}
+    if _asked(found[WHOLE]) == _asked(found[ALONE]):
+        return {name: one for name, one in found.items() if _asked(one) == _asked(found[WHOLE])}
+    return dict(zip(found, on_common_queries(*found.values()), strict=True))
+
+
+def _asked(evidence: Evidence) -> tuple[int, ...]:
+    return tuple(len(evidence.answers[direction].queries) for direction in DIRECTIONS)
+
+
+def _samples(view: View, record: Record, name: str) -> Mapping[str, Mapping[str, list[int]]]:
+    """Return the samples of all groups that reach ``name``, as an accuracy record has them.
+
+    The single-stream's accuracy cell asks the same pairs, often more of them: with the same weights
+    its answers are taken.
+    """
+    own = _whole(view, record) if name == WHOLE else None
+    if own is not None:
+        return own.samples
+    reached = [group for group in record.samples["groups"] if name in group["i2t"]["rank"]]
     return {direction: _joined(reached, direction, name) for direction in DIRECTIONS}
+
+
+def _whole(view: View, record: Record) -> Record | None:
+    """Return the single-stream's answers to all queries with the weights that re-ranked."""
+    used = _weights(record)
+    for own in view.of("accuracy", END_POINTS[WHOLE]):
+        same = own.cell.seed == record.cell.seed and used and _weights(own)[-1:] == used[-1:]
+        if same and not own.values["sampled"]:
+            return own
+    return None
+
+
+def _weights(record: Record) -> list[str]:
+    """Return the hashes of the weights, those of the single-stream last."""
+    return list(record.stamp.protocol.get("weights", ()))
 
 
 def _joined(groups: Sequence[Mapping[str, Any]], direction: str, name: str) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""From which shortlist length on re-ranking equals the single-stream, and betters COOKIE."""
+"""From which shortlist length on re-ranking is as the single-stream, and betters COOKIE."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from bench.layout import duration, significant
 
 
 def shortlist_findings(sweep: Sweep) -> list[Finding]:
-    """Return where re-ranking equals the single-stream, and where it betters COOKIE."""
-    return [_equality(sweep), _gain(sweep)]
+    """Return where re-ranking is not told from the single-stream, and where it betters COOKIE."""
+    return [_closeness(sweep), _gain(sweep)]
 
 
-def _equality(sweep: Sweep) -> Finding:
+def _closeness(sweep: Sweep) -> Finding:
     subject = "Re-ranking against the single-stream"
     steps = sweep.names[1:-1]
-    equal = [name for name in steps if not _differs_later(sweep, name, steps)]
-    if not equal:
+    close = [name for name in steps if not _differs_later(sweep, name, steps)]
+    if not close:
         last = sweep.against_whole[steps[-1]]
-        return Finding(subject, f"at no k up to {steps[-1]} statistically equal; {_words(last)}.")
-    first = equal[0]
+        return Finding(subject, f"at k = {steps[-1]} it can still be told from it; {_words(last)}.")
+    first = close[0]
     found = _words(sweep.against_whole[first])
     return Finding(
         subject,
-        f"statistically equal to the whole single-stream from k = {first} on "
+        f"no difference from the whole single-stream can be told from k = {first} on "
         f"({found}){_cost(sweep, first)}.",
     )
 

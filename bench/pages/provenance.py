@@ -27,7 +27,9 @@ FLICKR8K = (
 )
 SCENES = (
     "`scenes` is generated: a test bed for the pipeline and for attribute binding, not a stand-in "
-    "for photographs."
+    "for photographs. Its pictures come in families that differ in one binding, and intervals draw "
+    "pictures, not families: that of a single RSUM is about a sixth too narrow, those of "
+    "differences are not (docs/data.md)."
 )
 
 TIMED = frozenset({"efficiency", "latency", "load", "growth", "shortlist_speed", "cost"})
@@ -53,7 +55,7 @@ def facts(view: View) -> list[str]:
         f"({REGIMES[view.section.regime]}); configuration `{newest.stamp.config_digest}`",
         f"- seeds: {', '.join(str(seed) for seed in seeds(view))} (speed: the first)",
         f"- hardware: {newest.hardware['description']}{_computed(view)}; "
-        f"{software(newest.environment)}",
+        f"{_versions(newest.environment)}, {_threads(view.records)}",
         f"- commit: {_commits(view.records)}",
         f"- protocol: {_protocol(view)}",
     ]
@@ -81,12 +83,29 @@ def _data(record: Record) -> str:
 
 def software(environment: Mapping[str, Any]) -> str:
     """Return the versions and threads of an environment in words."""
-    packages = environment.get("packages", {})
-    threads = environment.get("threads", {})
-    return (
-        f"Python {environment.get('python')}, torch {packages.get('torch')}, "
-        f"{threads.get('torch', 'unknown')} torch threads"
+    return f"{_versions(environment)}, {_torch_threads(environment)} torch threads"
+
+
+def _versions(environment: Mapping[str, Any]) -> str:
+    torch = environment.get("packages", {}).get("torch")
+    return f"Python {environment.get('python')}, torch {torch}"
+
+
+def _torch_threads(environment: Mapping[str, Any]) -> str:
+    return str(environment.get("threads", {}).get("torch", "unknown"))
+
+
+def _threads(records: Sequence[Record]) -> str:
+    """Say with how many threads times were taken, and the rest where that is another number."""
+    timed, rest = (
+        " or ".join(
+            sorted({_torch_threads(r.environment) for r in records if (r.cell.kind in TIMED) is at})
+        )
+        for at in (True, False)
     )
+    if not timed or not rest or timed == rest:
+        return f"{timed or rest} torch threads"
+    return f"{timed} torch threads where times were taken and {rest} elsewhere"
 
 
 def _commits(records: Sequence[Record]) -> str:

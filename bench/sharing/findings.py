@@ -27,7 +27,7 @@ def findings(view: View, found: Mapping[Axis, Sequence[Gap]]) -> list[Finding]:
 
 def _finding(view: View, found: Sequence[Gap]) -> Finding:
     question, axis = found[0].question, found[0].axis
-    parts = [_answer(found), _unclear(found), _trend(view, found), _seeds(found)]
+    parts = [_answer(found), _doubted(found), _unclear(found), _trend(view, found), _seeds(found)]
     said = "; ".join(part for part in parts if part)
     return Finding(
         f"{question.subject} by {AXES[axis]}", f"{question.gap}: {said}. {_wrong(found)}"
@@ -46,7 +46,8 @@ def _answer(found: Sequence[Gap]) -> str:
         for sign, way in ((1, "pays"), (-1, "costs"))
         if (clear := [gap for gap in found if gap.sign == sign])
     ]
-    return " and ".join(ways) or "nothing was found, it neither pays nor costs at any point"
+    nothing = "nothing was told" if any(map(_in_doubt, found)) else "nothing was found"
+    return " and ".join(ways) or f"{nothing}, it neither pays nor costs at any point"
 
 
 def _numbers(gap: Gap) -> str:
@@ -55,9 +56,20 @@ def _numbers(gap: Gap) -> str:
     )
 
 
+def _doubted(found: Sequence[Gap]) -> str:
+    """Return where the images tell a difference that the seeds do not, too few or only one."""
+    shown = [f"{gap.at} ({_numbers(gap)}, {gap.found.doubt})" for gap in found if _in_doubt(gap)]
+    return f"the images tell a difference, but not the seeds, at {_listed(shown)}" if shown else ""
+
+
+def _in_doubt(gap: Gap) -> bool:
+    return not gap.sign and gap.found.difference.significant
+
+
 def _unclear(found: Sequence[Gap]) -> str:
     """Return where no difference can be told, and the smallest that would have shown there."""
-    shown = [f"{gap.at} ({_detectable(gap)})" for gap in found if not gap.sign]
+    unclear = [gap for gap in found if not gap.sign and not _in_doubt(gap)]
+    shown = [f"{gap.at} ({_detectable(gap)})" for gap in unclear]
     if not shown:
         return ""
     return (

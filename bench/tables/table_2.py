@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.effort import LIMIT_S, MAX_BATCH
@@ -35,6 +35,7 @@ from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 from bench.tables.speed_columns import speed_columns
 from bench.tables.table_1 import queries
+from bench.tables.training_grid import training_grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,14 +87,6 @@ LOAD = (
     Column("closed_batched", f"closed loop, up to {MAX_BATCH} at once, queries/s", significant),
     Column("highest_rate", f"highest rate at p99 ≤ {duration(LIMIT_S)}, queries/s", significant),
 )
-TRAINING = (
-    SYSTEM,
-    Column("steps", "steps"),
-    Column("seconds", "training", lambda text: text),
-    Column("best_step", "best at step", lambda text: text),
-    Column("trainable", "trained parameters", count),
-)
-GPU_BUSY = Column("gpu_busy", "GPU busy", lambda text: text)
 
 
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
@@ -118,7 +111,7 @@ def block(view: View) -> Block:
         *([Grid(ON_THE_DEVICE, on_gpu, "Request and kernel time")] if on_gpu else []),
         Grid(MEMORY, measured, "Memory and work"),
         Grid(LOAD, loaded, "Under load"),
-        _training(view),
+        training_grid(view),
     ]
     return lay_out(grids, rows, verdicts(view))
 
@@ -168,8 +161,8 @@ def _with_ties(view: View, name: str, text: str) -> Value:
     bounds = [tie_bounds(record.values["metrics"]) for record in records]
     if all(high_bound - low_bound < 0.05 for low_bound, high_bound in bounds):
         return text
-    worst, best = min(low for low, _ in bounds), max(high for _, high in bounds)
-    return Marked(text, f"Equal scores: RSUM lies between {worst:.1f} and {best:.1f}.")
+    worst, best = (sum(side) / len(bounds) for side in zip(*bounds, strict=True))  # as RSUM is
+    return Marked(text, f"Equal scores: RSUM lies between {worst:.2f} and {best:.2f}.")
 
 
 def tie_bounds(metrics: Mapping[str, Any]) -> tuple[float, float]:
@@ -179,37 +172,6 @@ def tie_bounds(metrics: Mapping[str, Any]) -> tuple[float, float]:
         for side in ("pessimistic", "optimistic")
     ]
     return sides[0], sides[1]
-
-
-def _training(view: View) -> Grid:
-    """Return what training took; how busy it kept the GPU, where there was one."""
-    rows = training_rows(view)
-    watched = bool(rows) and all("gpu_busy" in row for row in rows)
-    return Grid((*TRAINING, GPU_BUSY) if watched else TRAINING, rows, "Training")
-
-
-def training_rows(view: View) -> list[dict[str, Value]]:
-    """Return what training took, one row a trained system; several seeds are listed."""
-    names = [n for n in systems if view.of("train", n) and not systems[n].variant]
-    return [_training_row(view, name) for name in names]
-
-
-def _training_row(view: View, name: str) -> dict[str, Value]:
-    records = view.of("train", name)
-    values = [record.values for record in records]
-    watched = all("gpu_busy" in value for value in values)
-    return {
-        "system": systems[name].label,
-        "steps": values[0]["steps"],
-        "seconds": _each(values, "seconds", duration),
-        "best_step": _each(values, "best_step", str),
-        "trainable": values[0]["trainable_parameters"],
-        **({"gpu_busy": _each(values, "gpu_busy", share)} if watched else {}),
-    }
-
-
-def _each(values: Sequence[Mapping[str, Any]], key: str, write: Callable[[Any], str]) -> str:
-    return ", ".join(write(value[key]) for value in values)
 
 
 def plot(views: Sequence[View]) -> Figure | None:

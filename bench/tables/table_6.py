@@ -225,6 +225,8 @@ register(
             "copy peak would take.",
             "**gallery, MiB**: what the gallery's embeddings or image states take; **peak RSS**: "
             "of a fresh process that draws the gallery and answers queries.",
+            "**‰ of single-stream** by the gallery: the median over rounds of the ratio within a "
+            "round, in which the systems answer in turn; so it is not the ratio of the two p50.",
             "**exponent**: of the power law through the medians that were measured in full "
             "(least squares of logarithms, Student's t interval).",
             "**‰, measured here** and **‰, published**: full evaluation relative to the "

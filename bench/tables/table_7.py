@@ -22,8 +22,7 @@ from bench.findings.shortlist_evidence import (
     SYSTEM,
     WHOLE,
     Sweep,
-    evidence,
-    names,
+    comparable,
 )
 from bench.findings.shortlist_findings import shortlist_findings
 from bench.layout import Column, Grid, Marked, Missing, Value, fixed
@@ -128,11 +127,11 @@ def plot(views: Sequence[View]) -> Figure | None:
 
 
 def _path(view: View) -> Path:
-    """Return the points on the queries that every row answered, so that they can be compared."""
+    """Return the points of the rows that answered the same queries, so that they compare."""
     record = view.one("shortlist_speed", SYSTEM)
     assert record is not None
     times = record.values["systems"]
-    found = {name: evidence(view, name, everyone=False) for name in names(view)}
+    found = comparable(view)
     points = [
         Point(
             LABELS.get(name, name), _marker(name), times[name]["p50"], one.rsum, *one.rsum_interval
@@ -159,7 +158,10 @@ register(
             "**k**: candidates of COOKIE's that the single-stream puts in order; behind them the "
             "answers stay in COOKIE's order. Each pair is scored once, at the greatest length.",
             "**against single-stream**, **against COOKIE**: paired difference in RSUM on the same "
-            "queries with its 95 % interval (bootstrap over images); inside it, *no difference*.",
+            "queries with its 95 % interval (bootstrap over images); inside it, *no difference*. "
+            "Where all queries were asked of the single-stream for table 1, with the same weights, "
+            "these answers are its row here; the drawing has the rows that answered the same "
+            "queries.",
         ),
     )
 )

@@ -8,6 +8,7 @@ import pytest
 
 from bench.ablation.variants import VARIANTS
 from bench.findings.sections import View, views
+from bench.findings.seed_contrasts import contrast
 from bench.findings.sharing import BESIDE, DECIDING, sharing_aligns
 from bench.findings.verdicts import CERTAIN
 from bench.records import Record
@@ -42,6 +43,28 @@ def test_names_are_rows_of_the_core() -> None:
 )
 def test_outcomes(changed: dict[str, int], outcome: str) -> None:
     assert sharing_aligns(section(AHEAD | changed, 5)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("others", "outcome"),
+    [((20, 20), "undecided"), ((39, 20), "does not hold"), ((8, 8), "does not hold")],
+)
+def test_behind_one_of_three_takes_more_than_chance_in_three(
+    others: tuple[int, int], outcome: str
+) -> None:
+    """COOKIE is behind at p = 0.03; with the other two clear it is the only one in question."""
+    goods = {"cookie": (20,) * 5, "unshared": (22, 24, 21, 21, 23)}
+    goods |= {
+        name: (n,) * 5 for name, n in zip(("unshared_equal", "token_mlp"), others, strict=True)
+    }
+    (view,) = views(
+        [uniform(name, n, seed=s) for name, g in goods.items() for s, n in enumerate(g)]
+    )
+    told = contrast(view, "cookie", "unshared")
+    assert told is not None
+    assert told.sign < 0
+    assert 0.05 / 3 < told.p_value < 0.05
+    assert sharing_aligns(view).outcome == outcome
 
 
 def test_one_seed_decides_nothing_and_says_so() -> None:

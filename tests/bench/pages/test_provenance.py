@@ -48,6 +48,26 @@ def test_what_the_encoders_compute_in_is_told_where_it_is_known(
     assert said in hardware_line(section(uniform("cookie", 3), *records))
 
 
+@pytest.mark.parametrize(
+    ("timed", "rest", "said"),
+    [
+        ((2,), (2,), ", 2 torch threads"),
+        ((2,), (1, 2), ", 2 torch threads where times were taken and 1 or 2 elsewhere"),
+        ((), (1,), ", 1 torch threads"),
+    ],
+)
+def test_times_are_not_said_to_be_of_the_newest_records_threads(
+    timed: tuple[int, ...], rest: tuple[int, ...], said: str
+) -> None:
+    made = [("efficiency", count) for count in timed] + [("train", count) for count in rest]
+    records = [
+        dataclasses.replace(found, environment={**found.environment, "threads": {"torch": count}})
+        for seed, (kind, count) in enumerate(made)
+        for found in [record(kind, "cookie", {}, seed=seed)]
+    ]
+    assert hardware_line(section(*records)).endswith(said)
+
+
 def test_seeds_and_commits_are_those_of_the_records() -> None:
     made = uniform("cookie", 3)
     dirty = dict(made.environment) | {"commit": {"sha": "fedcba9876543210", "dirty": True}}

@@ -51,7 +51,10 @@ def test_one_seed_decides_nothing() -> None:
     text = said(uniform("cookie", 30), uniform("unshared_equal", 5))["Sharing by training pairs"]
     assert "nothing is decided, since with one seed" in text
     assert "5 are wanted" in text
-    assert "if trainings did not vary" in text
+    assert "at 80 pairs (+375.0, " in text
+    assert ", one seed). This is wrong if" in text
+    near = said(uniform("cookie", 30), uniform("unshared_equal", 29))["Sharing by training pairs"]
+    assert "if trainings did not vary" in near
 
 
 def test_one_seed_tells_no_change_however_clear() -> None:
@@ -61,6 +64,17 @@ def test_one_seed_tells_no_change_however_clear() -> None:
     assert "from 8 pairs to 80 pairs the gap changes by +300.0 (" in text
     assert "from one seed no change is told" in text
     assert "no change that can be told" not in text
+
+
+def test_what_one_seed_shows_is_not_bounded_by_what_it_could_have_shown() -> None:
+    """The images tell +180 at 8 pairs: that nothing above 20 is there would be false."""
+    lone = [uniform("cookie_tenth", 20), uniform("unshared_equal_tenth", 8)]
+    text = said(*lone, *both("", 30, 30))["Sharing by training pairs"]
+    assert "the images tell a difference, but not the seeds, at 8 pairs (+180.0, " in text
+    assert ", one seed); no difference can be told at 80 pairs (the same answers" in text
+    assert text.startswith("COOKIE minus unshared transformers of equal parameters: nothing was ")
+    assert "nothing was told, it neither pays" in text
+    assert text.endswith("to the same side of 0 at 8 pairs and 80 pairs.")
 
 
 def test_growing_gaps_grow() -> None:

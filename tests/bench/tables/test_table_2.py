@@ -141,7 +141,18 @@ def test_ties_that_matter_are_shown() -> None:
     text = block(tied, efficiency("cookie", 1.0)).markdown
     low, high = tie_bounds(tied.values["metrics"])
     assert high > low
-    assert f"RSUM lies between {low:.1f} and {high:.1f}" in text
+    assert f"RSUM lies between {low:.2f} and {high:.2f}" in text
+
+
+def test_the_bounds_of_ties_are_averaged_over_seeds_as_rsum_is() -> None:
+    """Seeds that differ are no ties."""
+    seeds = [uniform("cookie", 20), uniform("cookie", 30, seed=1)]
+    seeds[0].values["metrics"]["i2t"]["optimistic"]["1"] = 90.0  # type: ignore[index]
+    seeds[1].values["metrics"]["i2t"] |= {  # type: ignore[index]
+        side: {"1": 90.0, "5": 90.0, "10": 90.0} for side in ("optimistic", "pessimistic")
+    }
+    text = block(*seeds, efficiency("cookie", 1.0)).markdown
+    assert "RSUM lies between 450.00 and 490.00" in text
 
 
 def test_a_section_without_speed_has_no_table_2() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from bench.findings.sections import View, views
@@ -42,6 +45,20 @@ def test_table_3_shows_each_truth_with_its_rows_and_judges_by_no_proxy() -> None
     assert isinstance(block.rows[3]["r_precision"], Missing)
     assert block.sentences[0].startswith("C4 (image retrieval improves) holds: nDCG@10 by scene")
     assert "5.7 %" in block.sentences[0]
+
+
+def test_what_other_people_say_stands_beside_the_verdict() -> None:
+    """The crowd decides, since it judged more pairs; the experts are not left out."""
+    crowd, expert = ("crowd",), ("expert",)
+    ours = images("cookie", 60, (*crowd, *expert))
+    theirs = images("dual_stream", 50, crowd)
+    samples = {**theirs.samples, **images("dual_stream", 61, expert).samples}
+    block = tables["3"].block(view(ours, replace(theirs, samples=samples)))
+    assert "improves) holds: nDCG@10 by people (crowd) 59.8" in block.sentences[0]
+    assert re.search(r"; by people \(experts\) -\d\.\d \(-", block.sentences[0])
+    effect = block.verdicts[0].effect
+    assert effect is not None
+    assert re.search(r"by people \(crowd\), -\d\.\d by people \(experts\)$", effect.unit)
 
 
 def test_the_proxy_alone_decides_nothing() -> None:

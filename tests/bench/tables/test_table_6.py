@@ -130,6 +130,20 @@ def test_measured_and_published_ratios_have_columns_of_their_own() -> None:
     assert isinstance(published_ratio(123)["published"], Missing)
 
 
+def test_what_was_measured_in_full_and_what_was_compiled_is_told_apart() -> None:
+    compiled = efficiency("cookie_compiled", 0.5)
+    rows = {row["images"]: row for row in ratio_rows(view([*records(), *speed(), compiled]), SIZES)}
+    here, larger = rows[IMAGES]["cookie"], rows[1_000]["cookie"]
+    assert isinstance(here, Marked)
+    assert here.remark == "As fast as it was measured: COOKIE, compiled."
+    assert here.value == pytest.approx(0.5)
+    assert isinstance(larger, Marked)
+    assert larger.remark.startswith("By the measured rates")
+    assert larger.remark.endswith("COOKIE, compiled.")
+    (plain,) = [row for row in ratio_rows(view(), SIZES) if row["images"] == IMAGES]
+    assert not isinstance(plain["cookie"], Marked)
+
+
 def test_rates_are_not_believed_far_beyond_what_was_measured() -> None:
     """40 images were measured: 200 times as many are 8,000."""
     rows = {row["images"]: row for row in ratio_rows(view(), SIZES)}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.findings.sections import View, views
-from bench.findings.shortlist_evidence import evidence, names
+from bench.findings.shortlist_evidence import comparable, evidence, names
 from bench.layout import Marked, Missing
 from bench.records import Cell, Record
 from bench.tables import Block, tables
@@ -22,6 +24,12 @@ def made(good: dict[str, int] | None = None, asked: int = 40) -> list[Record]:
         efficiency("cookie", 1.0),
         efficiency("single_stream", 500.0, extrapolated=True),
     ]
+
+
+def stamped(record: Record, *weights: str) -> Record:
+    """Return the record as made with these weights."""
+    protocol = {**record.stamp.protocol, "weights": list(weights)}
+    return replace(record, stamp=replace(record.stamp, protocol=protocol))
 
 
 def view(records: list[Record]) -> View:
@@ -49,7 +57,7 @@ def test_one_row_a_length_with_the_end_points_around() -> None:
 
 def test_the_sentences_name_the_first_length_that_is_enough() -> None:
     equality, gain = block().sentences
-    assert "statistically equal to the whole single-stream from k = 4 on" in equality
+    assert "no difference from the whole single-stream can be told from k = 4 on" in equality
     assert "RSUM -30.0" in equality
     assert "a query takes 5 ms (COOKIE alone 1 ms, the single-stream alone 200 ms)" in equality
     assert "the full evaluation 5 s, 10.0 per mille" in equality
@@ -67,7 +75,7 @@ def test_a_length_that_is_equal_by_accident_is_not_the_answer() -> None:
 def test_never_equal_and_never_better() -> None:
     worse = {"alone": 30, "1": 30, "2": 10, "whole": 39}
     equality, gain = block(made(worse)).sentences
-    assert "at no k up to 2 statistically equal" in equality
+    assert "at k = 2 it can still be told from it" in equality
     assert "statistically better at no k; best at k = 1 (RSUM +0.0" in gain
     assert "worse at k = 2" in gain
 
@@ -81,8 +89,34 @@ def test_a_sample_is_compared_on_the_same_queries() -> None:
     assert whole["rsum"] == pytest.approx(600.0)  # of the first 20 images all are found
     assert four["rsum"] == pytest.approx(450.0)
     assert four["against_whole"].startswith("+0.0 (+0.0 to +0.0)")
-    found = view(made(asked=20))
-    assert evidence(found, "4", everyone=False).rsum == pytest.approx(600.0)
+    drawn = comparable(view(made(asked=20)))
+    assert list(drawn) == list(GOOD)
+    assert drawn["4"].rsum == pytest.approx(600.0)
+
+
+def test_all_answers_of_the_single_stream_count_where_its_weights_are_the_same() -> None:
+    """A sample of 20 images, all of them right, against 32 of all 40."""
+    sampled, *times = made(asked=20)
+    full = uniform("single_stream", GOOD["whole"])
+    rows = block([stamped(sampled, "dual", "pair"), stamped(full, "pair"), *times]).rows
+    assert rows[-1]["queries"] == "40 + 80"
+    assert rows[-1]["rsum"] == pytest.approx(480.0)
+    assert rows[2]["against_whole"].startswith("-240.0")
+    for weights in (["another"], ["pair", "x"], list[str]()):
+        rows = block([stamped(sampled, "dual", "pair"), stamped(full, *weights), *times]).rows
+        assert rows[-1]["rsum"] == pytest.approx(600.0), weights
+    later = stamped(uniform("single_stream", GOOD["whole"], seed=1), "pair")
+    assert block([stamped(sampled, "dual", "pair"), later, *times]).rows[-1]["rsum"] > 599
+
+
+def test_a_length_that_only_a_sample_was_asked_is_not_drawn_beside_all() -> None:
+    sampled, *times = made(asked=20)
+    for name in ("i2t", "t2i"):
+        del sampled.samples["groups"][1][name]["rank"]["8"]
+    full = stamped(uniform("single_stream", GOOD["whole"]), "pair")
+    found = view([stamped(sampled, "dual", "pair"), full, *times])
+    assert list(comparable(found)) == ["alone", "1", "2", "4", "whole"]
+    assert evidence(found, "8").rsum == pytest.approx(600.0)
 
 
 def test_seeds_are_averaged() -> None:
