@@ -114,7 +114,7 @@ def _grouped(records: Sequence[Record], together: bool) -> dict[Key, dict[int, R
         machine = (section.hardware,) if together else ()
         key = (
             *(record.stamp.dataset, section.preset, str(section.limit), *machine),
-            *(record.cell.kind, record.cell.system),
+            *(record.cell.kind, record.cell.system, str(record.cell.gallery)),
         )
         if record.cell.seed in groups[key]:
             raise DataError(f"{record.cell} is there from several machines: name one's folder.")
@@ -126,7 +126,9 @@ def _seeds(key: Key, one: Mapping[int, Record], two: Mapping[int, Record]) -> Ma
     shared = sorted(one.keys() & two.keys())
     if not shared:
         return None
-    name = f"{key[0]} {key[1]}: {key[-2]} {key[-1]}"
+    kind, system, gallery = key[-3:]
+    size = f" at {int(gallery):,}" if int(gallery) else ""
+    name = f"{key[0]} {key[1]}: {kind} {system}{size}"
     return Match(name, tuple(one[s] for s in shared), tuple(two[s] for s in shared))
 
 

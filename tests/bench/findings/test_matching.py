@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.findings.matching import changes, flatten, match, require_comparable
 from bench.records import Record
 from cookie.errors import UserError
-from tests.bench.hand_made import efficiency, record, train, uniform, whole_section
+from tests.bench.hand_made import efficiency, growth, record, train, uniform, whole_section
 from tests.bench.test_report import stored
 
 
@@ -56,6 +56,17 @@ def test_the_same_machine_goes_before_others(tmp_path: Path) -> None:
     second = stored(tmp_path / "b", [uniform("cookie", 4), elsewhere(uniform("cookie", 5))])
     ((only,),) = (found.second for found in match(first, second))
     assert only.hardware["slug"] == "two-core-test"
+
+
+def test_cells_of_other_gallery_sizes_are_other_cells(tmp_path: Path) -> None:
+    sizes = [growth(size, {"cookie": 0.01, "single_stream": 1.0}) for size in (1_000, 10_000)]
+    sides = [stored(tmp_path / name, sizes) for name in "ab"]
+    found = match(*sides)
+    assert [one.name.partition(": ")[2] for one in found] == [
+        "growth all at 1,000",
+        "growth all at 10,000",
+    ]
+    assert all(one.first[0].cell == one.second[0].cell for one in found)
 
 
 def test_two_machines_against_a_third_are_refused(tmp_path: Path) -> None:
