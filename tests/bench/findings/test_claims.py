@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bench.findings import claims
 from bench.findings.claims import beats_dual_stream, competitive_with_single_stream, verdicts
+from bench.findings.differences import Difference
 from bench.findings.sections import View, views
+from bench.findings.seed_contrasts import Contrast
 from bench.findings.verdicts import CLAIMS
 from bench.records import Record
 from tests.bench.hand_made import uniform, whole_section
@@ -62,6 +65,30 @@ def test_c2(ours: int, theirs: int, outcome: str) -> None:
     assert "12 points" in verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "beats", "competes"),
+    [
+        (0.5, 9.0, "holds", "holds"),
+        (0.0, 9.0, "undecided", "holds"),
+        (-9.0, -0.5, "does not hold", "holds"),
+        (-11.5, 0.0, "undecided", "holds"),
+        (-12.0, 0.5, "undecided", "undecided"),
+        (-13.0, -12.0, "does not hold", "undecided"),
+        (-13.0, -12.5, "does not hold", "does not hold"),
+    ],
+)
+def test_an_interval_decides_at_0_and_at_the_margin(
+    low: float, high: float, beats: str, competes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    middle, asked = (low + high) / 2, {"i2t": 40, "t2i": 80}
+    difference = Difference(300 + middle, 300, low, high, 0.5, 1.0, asked)
+    found = Contrast(difference, (0,), None)
+    monkeypatch.setattr(claims, "pooled_contrast", lambda *_: found)
+    section = view(uniform("cookie", 20))
+    assert beats_dual_stream(section).outcome == beats
+    assert competitive_with_single_stream(section).outcome == competes
+
+
 def test_what_is_not_known_is_not_called_undecided() -> None:
     found = verdicts(view(uniform("cookie", 3)))
     assert [verdict.outcome for verdict in found] == ["not measured yet"] * 3
@@ -81,6 +108,9 @@ def test_one_seed_is_mentioned_and_two_are_not() -> None:
     two = [*one, uniform("cookie", 30, seed=1), uniform("dual_stream", 10, seed=1)]
     assert "one seed" in beats_dual_stream(view(*one)).reason
     assert "one seed" not in beats_dual_stream(view(*two)).reason
+    # With two the interval does know how trainings differ.
+    assert "not in the interval" in beats_dual_stream(view(*one)).reason
+    assert "not in the interval" not in beats_dual_stream(view(*two)).reason
 
 
 def test_effects_are_the_numbers_of_the_sentence() -> None:

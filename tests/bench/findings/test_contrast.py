@@ -70,6 +70,36 @@ def test_times_are_ratios_with_a_range_over_repeats() -> None:
     assert not [measure for measure in found if measure.startswith("GPU")]
 
 
+def test_one_repeat_has_no_range() -> None:
+    once = efficiency("cookie", 3.0)
+    once.values["full_evaluation"]["repeats"] = [3.0]
+    full = by_measure(efficiency("dual_stream", 2.0, spread=0.5), once)["full evaluation, s"]
+    assert (full.change, full.low, full.high, full.bounds) == (1.5, None, None, "")
+
+
+def test_the_range_is_best_against_worst_on_both_sides() -> None:
+    pair = (efficiency(name, 2.0, spread=0.5) for name in ("dual_stream", "cookie"))
+    full = by_measure(*pair)["full evaluation, s"]
+    assert (full.low, full.high) == pytest.approx((1.5 / 2.5, 2.5 / 1.5))
+
+
+def test_one_query_alone_is_compared_where_both_timed_it() -> None:
+    made = [efficiency("cookie", 1.0), efficiency("cookie", 1.0)]
+    times = [0.25 + 0.001 * place for place in range(-20, 21)]
+    first, second = (
+        dataclasses.replace(one, samples={"one_query": [factor * value for value in times]})
+        for one, factor in zip(made, (1, 2), strict=True)
+    )
+    found = by_measure(first, second)["one query alone, s"]
+    assert (found.first, found.second) == pytest.approx((0.25, 0.5))
+    assert found.change == pytest.approx(2)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 2 < found.high
+    assert found.bounds == "95 % interval"
+    assert "one query alone, s" not in by_measure(first, made[1])
+
+
 def test_an_extrapolated_time_is_marked() -> None:
     slow = efficiency("single_stream", 9.0, extrapolated=True)
     assert "extrapolated" in by_measure(slow, efficiency("cookie", 3.0))["full evaluation, s"].n

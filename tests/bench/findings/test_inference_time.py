@@ -29,6 +29,13 @@ def test_c3(seconds: float, spread: float, outcome: str) -> None:
     assert "extrapolated" not in verdict.reason
 
 
+@pytest.mark.parametrize("measured", ["cookie", "single_stream"])
+def test_c3_needs_the_speed_of_both(measured: str) -> None:
+    found = faster(view(efficiency(measured, 2.0)))
+    assert found.outcome == "not measured yet"
+    assert found.effect is None
+
+
 def test_c3_says_when_the_reference_is_extrapolated() -> None:
     reference = efficiency("single_stream", 1000.0, extrapolated=True)
     assert "extrapolated" in faster(view(efficiency("cookie", 1.0), reference)).reason
@@ -61,6 +68,14 @@ def test_c3_is_judged_with_each_as_fast_as_it_was_measured() -> None:
     assert "2.50 per mille (range" in found.reason
     assert "; neither compiled, 4.00 per mille (4.00 to 4.00)" in found.reason
     assert "takes 3 ms and 400 ms, 7.50 per mille" in found.reason
+
+
+def test_compiled_speeds_alone_are_judged_and_set_beside_no_others() -> None:
+    speeds = {"cookie_compiled": 2.0, "single_stream_compiled": 800.0}
+    found = faster(view(*(efficiency(name, value) for name, value in speeds.items())))
+    assert found.outcome == "holds"
+    assert "2.50 per mille (range" in found.reason
+    assert "neither compiled" not in found.reason
 
 
 def test_compiling_that_gains_nothing_is_not_judged_by() -> None:

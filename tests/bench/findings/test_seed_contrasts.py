@@ -125,6 +125,37 @@ def test_bounds_of_one_seed_are_those_over_images() -> None:
     assert found.bounds == (found.difference.low, found.difference.high)
 
 
+@pytest.mark.parametrize(
+    ("images", "trainings", "sign", "doubt"),
+    [
+        ((0.5, 9.0), (0.5, 9.0), 1, ""),
+        ((-9.0, -0.5), (-9.0, -0.5), -1, ""),
+        ((0.0, 9.0), (0.5, 9.0), 0, "no difference"),
+        ((-9.0, 0.0), (-9.0, -0.5), 0, "no difference"),
+        ((-0.5, 9.0), (0.5, 9.0), 0, "no difference"),
+        ((0.5, 9.0), (-0.5, 9.0), 0, "too few seeds"),
+    ],
+)
+def test_a_sign_needs_the_images_and_the_trainings(
+    images: tuple[float, float], trainings: tuple[float, float], sign: int, doubt: str
+) -> None:
+    low, high = images
+    middle = (low + high) / 2
+    difference = Difference(300 + middle, 300, low, high, 0.04, 1.0, {})
+    found = Contrast(difference, (0, 1, 2), SeedSpread(middle, *trainings, 0.03))
+    assert (found.sign, found.doubt) == (sign, doubt)
+    assert found.bounds == (min(low, trainings[0]), max(high, trainings[1]))
+    assert found.p_value == 0.04
+
+
+def test_what_one_seed_can_show_is_what_its_images_can() -> None:
+    records = scattered("cookie", 0, 0.7, 1), scattered("unshared", 0, 0.4, 2)
+    found = contrast(view(*records), "cookie", "unshared")
+    assert found is not None
+    assert found.by_seed is None
+    assert found.detectable == POWER * found.difference.standard_error
+
+
 def test_a_change_is_the_later_gap_minus_the_earlier_over_images_and_seeds() -> None:
     """All recalls of an image agree here, so RSUM is 600 times a mean over images."""
     names, rates = ("a", "b", "c", "d"), (0.9, 0.5, 0.6, 0.5)

@@ -134,3 +134,5 @@ def test_the_effect_says_on_how_many_seeds_it_rests(seeds: int) -> None:
     effect = sharing_aligns(section(AHEAD, seeds)).effect
     assert effect is not None
     assert effect.seeds == seeds
+    assert effect.p_value is not None
+    assert effect.p_value < 0.05

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.findings import unimodal_claims
 from bench.findings.columns import NO_REFERENCE, REFERENCE_ROW
 from bench.findings.sections import View, views
 from bench.findings.unimodal import (
+    Improvement,
     improvement,
     improvement_columns,
     measure,
     measure_columns,
 )
-from bench.findings.unimodal_claims import UnimodalClaim, improves
+from bench.findings.unimodal_claims import UnimodalClaim, image_retrieval_improves, improves
 from bench.layout import Missing
 from bench.records import Record
 from tests.bench.hand_made import record
@@ -80,6 +82,20 @@ def test_improvement_is_relative_and_paired() -> None:
     assert improvement(one, none) is None
 
 
+def test_the_spread_of_improvements_is_over_the_seeds_of_both() -> None:
+    base, gains = noise(40, 0), {0: 1.1, 1: 1.3, 2: 5.0}
+    ours = [texts("cookie", [gain * x for x in base], seed) for seed, gain in gains.items()]
+    theirs = [texts("dual_stream", base, seed) for seed in (1, 0, 4)]
+    one, two = (measure(made, "captions", "map_r") for made in (ours, theirs))
+    assert one is not None
+    assert two is not None
+    found = improvement(one, two)
+    assert found is not None
+    assert found.by_seed is not None
+    assert found.seeds == 2
+    assert found.by_seed.estimate == pytest.approx(20)
+
+
 @pytest.mark.parametrize(
     ("ours", "outcome"), [(60, "holds"), (40.2, "undecided"), (30, "does not hold")]
 )
@@ -100,8 +116,27 @@ def test_several_seeds_are_in_the_interval_that_decides() -> None:
     assert (found.outcome, found.effect.seeds) == ("undecided", 2)
     assert found.effect.low < 0 < found.effect.high
     assert "over images and 2 seeds" in found.reason
+    assert "not in the interval" not in found.reason  # the spread between trainings is
     close = [texts("cookie", noise(mean, 1), seed) for seed, mean in enumerate((59, 60))]
     assert improves(view(*base, *close), CLAIM).outcome == "holds"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        (0.5, 9.0, "holds"),
+        (0.0, 9.0, "undecided"),
+        (-9.0, 0.0, "undecided"),
+        (-9.0, -0.5, "does not hold"),
+    ],
+)
+def test_an_interval_decides_at_0(
+    low: float, high: float, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Improvement((low + high) / 2, low, high, 0.5, 1, None)
+    monkeypatch.setattr(unimodal_claims, "improvement", lambda *_: found)
+    section = view(texts("cookie", noise(40, 1)), texts("dual_stream", noise(40, 2)))
+    assert improves(section, CLAIM).outcome == outcome
 
 
 def test_missing_records_are_not_measured_yet() -> None:
@@ -116,7 +151,39 @@ def test_the_effect_is_what_the_sentence_says() -> None:
     assert effect is not None
     assert effect.unit == "% mAP@R"
     assert effect.low < effect.value < effect.high
+    assert effect.p_value is not None
+    assert effect.p_value < 0.05  # as the interval leaves out 0
     assert f"{effect.value:+.1f} ({effect.low:+.1f} to {effect.high:+.1f}) %" in found.reason
+
+
+def images(system: str, values: list[float], *truths: str) -> Record:
+    """Return image retrieval judged by ``truths``, by each of which it is equally good."""
+    rows = list(range(len(values)))
+    samples = {truth: {"query": rows, "ndcg": values} for truth in truths}
+    return record("images", system, {}, samples=samples)
+
+
+@pytest.mark.parametrize(
+    ("truths", "name"),
+    [
+        (("caption_agreement", "expert", "crowd", "scene_graph"), "scene graph"),
+        (("caption_agreement", "expert", "crowd"), "people (crowd)"),
+        (("caption_agreement", "expert"), "people (experts)"),
+    ],
+)
+def test_image_retrieval_is_judged_by_the_first_truth_that_is_no_proxy(
+    truths: tuple[str, ...], name: str
+) -> None:
+    found = image_retrieval_improves(
+        view(images("cookie", noise(60, 1), *truths), images("dual_stream", noise(40, 2), *truths))
+    )
+    assert found.outcome == "holds"
+    assert found.reason.startswith(f"nDCG@10 by {name} ")
+
+
+def test_the_proxy_alone_judges_nothing() -> None:
+    pair = (images(name, noise(60, 1), "caption_agreement") for name in ("cookie", "dual_stream"))
+    assert image_retrieval_improves(view(*pair)).outcome == "not measured yet"
 
 
 @pytest.mark.parametrize(("first", "second"), [(60, 40), (40, 60), (40, 40), (40.7, 40)])

@@ -33,6 +33,24 @@ def test_energy_is_power_times_time_shared_among_items() -> None:
     assert got.joules_per_item == pytest.approx(7.5)
 
 
+def test_set_up_in_the_first_call_is_not_charged_to_the_items() -> None:
+    time, calls = FakeTime(), list[int]()
+
+    def work() -> None:
+        time.sleep(0.5 if calls else 60.0)  # the first call compiles
+        calls.append(1)
+
+    got = measure_energy(
+        work,
+        device="cpu",
+        seconds=2.0,
+        timer=Timer(lambda: None, time.nanoseconds),
+        counter=lambda _: (100.0 * time.seconds, None),
+    )
+    assert (got.calls, len(calls)) == (4, 5)
+    assert got.joules == pytest.approx(200.0)
+
+
 def test_a_reading_spans_at_least_a_second() -> None:
     got = measured(FakeTime(), watts=1.0, seconds=0.01)
     assert got.seconds == pytest.approx(1.2)

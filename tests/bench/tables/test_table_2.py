@@ -87,6 +87,15 @@ def test_a_compiled_point_has_the_accuracy_of_its_weights() -> None:
     assert points["COOKIE, compiled"].rsum == points["COOKIE"].rsum
 
 
+def test_a_re_ranker_s_point_has_its_own_accuracy() -> None:
+    (view,) = views(whole_section())
+    points = {point.label: point for point in _points(view)}
+    evidence = view.evidence("two_stage")
+    assert evidence is not None
+    assert points["COOKIE, top 16 re-ranked"].rsum == evidence.rsum
+    assert points["COOKIE, top 16 re-ranked"].rsum != points["COOKIE"].rsum
+
+
 def test_a_ratio_to_an_extrapolated_time_is_marked() -> None:
     rows = by_system(block())
     assert isinstance(rows["single-stream"]["evaluation_s"], Marked)
@@ -94,6 +103,17 @@ def test_a_ratio_to_an_extrapolated_time_is_marked() -> None:
     assert not isinstance(rows["COOKIE"]["evaluation_s"], Marked)
     measured = by_system(block(efficiency("cookie", 1.0), efficiency("single_stream", 100.0)))
     assert measured["COOKIE"]["per_mille"] == pytest.approx(10.0)
+
+
+def test_rates_memory_and_work_are_those_of_the_record() -> None:
+    made = efficiency("cookie", 1.0)
+    made.values["memory"]["allocated"] = {"peak_bytes": 2**30, "reason": None}
+    row = by_system(block(made))["COOKIE"]
+    assert row["queries_per_second"] == 123.4
+    assert (row["peak_rss_bytes"], row["allocated_bytes"]) == (300 * 2**20, 2**30)
+    assert row["reserved_bytes"] == Missing("CPU has no caching allocator.")
+    assert (row["parameters"], row["flops_per_query"]) == (1_234_567, 2.5e9)
+    assert row["share_of_peak"] == 0.25
 
 
 def test_nothing_unknown_is_a_number() -> None:
@@ -153,6 +173,12 @@ def test_the_bounds_of_ties_are_averaged_over_seeds_as_rsum_is() -> None:
     }
     text = block(*seeds, efficiency("cookie", 1.0)).markdown
     assert "RSUM lies between 450.00 and 490.00" in text
+
+
+def test_a_row_without_accuracy_says_why() -> None:
+    rows = by_system(block(efficiency("cookie", 1.0), efficiency("cookie_compiled", 1.0)))
+    assert rows["COOKIE"]["rsum"] == Missing("Not evaluated here yet.")
+    assert rows["COOKIE, compiled"]["rsum"] == Missing("Accuracy is that of the row above.")
 
 
 def test_a_section_without_speed_has_no_table_2() -> None:
@@ -224,6 +250,13 @@ def test_a_system_of_which_everything_failed_keeps_its_row() -> None:
     text = tables["1"].block(view).markdown
     assert text.count("| COOKIE  ") == 1
     assert "Could not be run: One." in text
+
+
+def test_a_failed_measurement_of_speed_is_no_row_of_accuracies() -> None:
+    records = [r for r in whole_section() if r.cell.system != "cookie"]
+    (view,) = views(records, [failed("efficiency", "cookie", "Too slow.")])
+    assert "COOKIE" in by_system(tables["2"].block(view))
+    assert "COOKIE" not in by_system(tables["1"].block(view))
 
 
 def test_failures_of_other_sections_are_not_shown() -> None:

@@ -144,6 +144,13 @@ def test_what_was_measured_in_full_and_what_was_compiled_is_told_apart() -> None
     assert not isinstance(plain["cookie"], Marked)
 
 
+@pytest.mark.parametrize("measured", [0, 1])
+def test_without_both_speeds_there_is_no_ratio(measured: int) -> None:
+    one = view([*records(), speed()[measured]])
+    assert ratio_rows(one, SIZES) == []
+    assert "lacks the speed of cookie and single_stream" in tables["6"].block(one).sentences[1]
+
+
 def test_rates_are_not_believed_far_beyond_what_was_measured() -> None:
     """40 images were measured: 200 times as many are 8,000."""
     rows = {row["images"]: row for row in ratio_rows(view(), SIZES)}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,11 +18,18 @@ from torch import nn
 
 from cookie.config import TrainConfig
 from cookie.errors import UserError
-from cookie.interfaces import ImageBatch, IndexArray, TextBatch, TextView
+from cookie.interfaces import (
+    ImageBatch,
+    IndexArray,
+    LossOutput,
+    TextBatch,
+    TextView,
+    TrainBatch,
+)
 from cookie.training import checkpoint, trainer
 from cookie.training.checkpoint import load_weights
 from cookie.training.journal import read_history
-from cookie.training.order import pair_batches
+from cookie.training.order import pair_batches, step_generator
 from cookie.training.trainer import TrainResult, train
 from tests.cookie.training.toy import ToyCorpus, ToySystem, config
 
@@ -85,6 +93,42 @@ def test_the_log_names_losses_rates_and_times(tmp_path: Path):
     assert 0 < line["wait_share"] < 1
 
 
+def test_times_are_those_of_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made clock: a batch takes 1 s to come and 3 s to train on, a validation 100 s."""
+    now = [0.0]
+
+    class SlowCorpus(ToyCorpus):
+        def texts(
+            self,
+            indices: IndexArray,
+            generator: torch.Generator | None = None,
+            view: TextView = "mask",
+        ) -> TextBatch:
+            now[0] += 1.0
+            return super().texts(indices, generator, view)
+
+    class SlowSystem(ToySystem):
+        def training_loss(self, batch: TrainBatch) -> LossOutput:
+            assert self.training  # after a validation as before it
+            now[0] += 3.0
+            return super().training_loss(batch)
+
+    def validate(system: nn.Module) -> float:
+        now[0] += 100.0
+        return score(system)
+
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    # 200 steps are logged every second one, and where the training is validated.
+    _, result = run(tmp_path, SlowSystem(), SlowCorpus(), validate, steps=200, evaluate_every=75)
+    assert (result.seconds, result.wait_seconds) == (800.0, 200.0)
+    assert result.samples_per_second == 7 / 4
+    logged = [line for line in read_history(result.history) if "loss" in line]
+    assert [line["step"] for line in logged][:4] == [2, 4, 6, 8]
+    assert {74, 75, 76, 148, 150, 152, 200} <= {line["step"] for line in logged}
+    assert {line["samples_per_second"] for line in logged} == {7 / 4}
+    assert {line["wait_share"] for line in logged} == {1 / 4}
+
+
 def test_how_busy_a_gpu_is_goes_into_the_log_and_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -126,6 +170,22 @@ def test_systems_of_a_seed_see_the_same_first_views(tmp_path: Path):
         assert not torch.equal(two.images_second.data, two.images.data)
     assert ("texts delete", corpus.calls[0][1], True) not in corpus.calls[:2]
     assert sum(name == "texts delete" for name, *_ in corpus.calls) == 12
+
+
+def test_each_view_of_a_step_is_drawn_from_a_generator_of_its_own(tmp_path: Path) -> None:
+    system, corpus = ToySystem(), ToyCorpus()
+    system.image_views, system.text_view = 2, "delete"
+    run(tmp_path, system, corpus)
+    batches = islice(pair_batches(corpus.caption_image, 7, 3), 12)
+    for step, (captions, seen) in enumerate(zip(batches, system.seen, strict=True)):
+        images = corpus.caption_image[captions]
+        first, second = (corpus.images(images, step_generator(3, step, view)) for view in (0, 1))
+        texts = corpus.texts(captions, step_generator(3, step, 2), "delete")
+        assert torch.equal(seen.images.data, first.data)
+        assert seen.images_second is not None
+        assert torch.equal(seen.images_second.data, second.data)
+        assert seen.texts_second is not None
+        assert torch.equal(seen.texts_second.ids, texts.ids)
 
 
 def test_seeds_differ_and_repeat(tmp_path: Path):
