@@ -106,6 +106,8 @@ def growth_effort_of(preset: str) -> GrowthEffort:
 
 LIMIT_S = 0.1
 """What p99 may be at the highest rate of arrivals, in seconds; the same for all systems."""
+TESTING = 50
+"""An open loop of fewer times the limit is too short to tell whether a system keeps to it."""
 MAX_BATCH = 16
 """Requests that a batching server answers at once, at most."""
 
@@ -116,9 +118,12 @@ class LoadEffort:
 
     Attributes:
         limit_s: what p99 may be. max_batch: most waiting requests that are answered at once.
-        closed_s: length of each closed loop. requests: most requests of a loop.
-        probe_s: length of an open loop at the lowest rate that is tried, in the mean.
-        steps: most open loops. search_s: no further one begins after so many seconds of them.
+        closed_s: length of each closed loop. requests: most requests of one.
+        probe_s: length of an open loop: many times the limit, or a queue that grows would end
+            before anyone in it has waited so long. longest_s: at the lowest rate that is tried.
+        settle_s: of each open loop before that, not counted.
+        steps: most open loops. search_s: no further one begins after so many seconds of them, so
+            that a cell takes a minute and a half at most.
         call_s: batches are tried where their queries, one by one, would take no longer.
     """
 
@@ -126,9 +131,11 @@ class LoadEffort:
     max_batch: int = MAX_BATCH
     closed_s: float = 3.0
     requests: int = 500
-    probe_s: float = 15.0
+    probe_s: float = 6.0
+    longest_s: float = 15.0
+    settle_s: float = 1.0
     steps: int = 7
-    search_s: float = 20.0
+    search_s: float = 60.0
     call_s: float = 2.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,7 +143,9 @@ class LoadEffort:
         return asdict(self)
 
 
-SMOKE_LOAD = LoadEffort(closed_s=0.2, requests=460, probe_s=3.0, steps=2, search_s=0.5)
+SMOKE_LOAD = LoadEffort(
+    closed_s=0.2, requests=460, probe_s=0.5, longest_s=3.0, settle_s=0.1, steps=2, search_s=0.5
+)
 
 
 def load_effort_of(preset: str) -> LoadEffort:

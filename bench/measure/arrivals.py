@@ -31,10 +31,18 @@ class Clock:
                 self.sleep(left - self.awake_s)
 
 
-def poisson_arrivals(rate: float, count: int, seed: int) -> Sequence[float]:
-    """Return ``count`` rising arrival times in seconds, gaps exponential with mean 1 / ``rate``."""
-    gaps = np.random.default_rng(seed).exponential(1.0 / rate, count)
-    return [float(moment) for moment in np.cumsum(gaps)]
+def poisson_arrivals(rate: float, count: int, seed: int, settling: int = 0) -> Sequence[float]:
+    """Return the rising times, in seconds, of ``settling`` and then ``count`` Poisson arrivals.
+
+    Each part falls into a time of exactly its number over ``rate``, so that requests really
+    arrive at ``rate``: where gaps are summed as drawn, 500 of them are off by 4.5 % (one standard
+    error). Given their number, the arrivals of a Poisson process are distributed as that many
+    sorted uniform draws over the time (Ross, Stochastic Processes, 2nd ed., theorem 2.3.1).
+    """
+    generator = np.random.default_rng(seed)
+    before, counted = np.sort(generator.random(settling)), np.sort(generator.random(count))
+    moments = np.concatenate((before * settling, settling + counted * count)) / rate
+    return [float(moment) for moment in moments]
 
 
 @dataclass(slots=True)
@@ -43,10 +51,12 @@ class ArrivalQueue:
 
     All times are on the server's clock. Arrivals are admitted lazily, when the server next
     looks: by then it is known which requests were still inside at the moment of the arrival.
+    The first ``settling`` ones are served like all others and counted nowhere.
     """
 
     due: Sequence[float]
     max_in_flight: int
+    settling: int = 0
     arrived: int = 0
     dropped: int = 0
     turn: int = 0
@@ -58,6 +68,10 @@ class ArrivalQueue:
         """Whether requests wait or are still to come."""
         return bool(self.waiting) or self.arrived < len(self.due)
 
+    def counts(self, due: float) -> bool:
+        """Return whether a request that arrived at ``due`` came after the settling ones."""
+        return not self.settling or due >= self.due[self.settling]
+
     def next_due(self) -> float:
         """Return when the next request to answer arrives or has arrived."""
         return self.waiting[0] if self.waiting else self.due[self.arrived]
@@ -68,7 +82,7 @@ class ArrivalQueue:
             if len(self.waiting) + serving < self.max_in_flight:
                 self.waiting.append(self.due[self.arrived])
             else:
-                self.dropped += 1
+                self.dropped += self.counts(self.due[self.arrived])
             self.arrived += 1
 
     def take(self, now: float, count: int) -> list[float]:
@@ -79,11 +93,11 @@ class ArrivalQueue:
     def answered(self, batch: list[float], now: float) -> None:
         """Note that ``batch`` was answered at ``now``."""
         self.admit(now, serving=len(batch))
-        self.latencies += [now - moment for moment in batch]
+        self.latencies += [now - moment for moment in batch if self.counts(moment)]
         self.turn += 1
 
     def abandon(self, now: float) -> None:
         """Count what waits at the end of an overlong run as turned away."""
         self.admit(now, serving=0)
-        self.dropped += len(self.waiting)
+        self.dropped += sum(map(self.counts, self.waiting))
         self.waiting.clear()

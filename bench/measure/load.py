@@ -27,10 +27,11 @@ class LoadResult:
     """What the callers of one run saw.
 
     Attributes:
-        latencies: seconds of every answered request, in the order of the answers.
-        seconds: from the first arrival to the last answer.
+        latencies: seconds of every counted and answered request, in the order of the answers.
+        seconds: from the beginning of what is counted to the last answer.
         dropped: requests turned away because ``max_in_flight`` were already inside.
-        offered_rate: requests a second that arrive in the open loop; None in the closed one.
+        offered_rate: requests a second that arrive in the open loop, exactly so many over the
+            time that is counted; None in the closed one.
         clients: of the closed loop; None in the open one.
         stopped: why the run ended before its time, if it did.
     """
@@ -111,20 +112,22 @@ def open_loop(
     max_batch: int = 1,
     max_in_flight: int = 1000,
     requests: int = 1000,
+    settling: int = 0,
     duration_s: float = 30.0,
     seed: int = 0,
-    give_up: Callable[[LoadResult], str | None] | None = None,
+    give_up: Callable[[ArrivalQueue], str | None] | None = None,
     clock: Clock | None = None,
 ) -> LoadResult:
-    """Let requests arrive at random, ``rate`` a second on average, whatever the server does.
+    """Let requests arrive at random, ``rate`` a second, whatever the server does.
 
     Args:
         serve: answers a batch of waiting requests; called once before the clock starts.
-        rate: mean arrivals a second.
+        rate: arrivals a second; see :func:`poisson_arrivals`.
         device: where ``serve`` works.
         max_batch: most requests answered at once; fewer are answered when fewer wait.
         max_in_flight: arrivals that find so many waiting or being served are turned away.
-        requests: arrivals in all, unless ``duration_s`` ends the run before.
+        requests: arrivals that are counted, unless ``duration_s`` ends the run before.
+        settling: arrivals before those, until the queue is as long as it will be.
         duration_s: bound on the time; what is then still waiting counts as turned away.
         seed: of the arrivals.
         give_up: asked now and then whether to stop early; returns the reason.
@@ -132,14 +135,9 @@ def open_loop(
     """
     time_, answer = clock or Clock(), _answering(serve, device)
     answer(1)
+    due = poisson_arrivals(rate, requests, seed, settling)
     start, stopped = time_.now(), None
-    arrivals = [start + due for due in poisson_arrivals(rate, requests, seed)]
-    queue = ArrivalQueue(arrivals, max_in_flight)
-
-    def result() -> LoadResult:
-        seconds, answers = time_.now() - start, tuple(queue.latencies)
-        return LoadResult("open", answers, seconds, max_batch, queue.dropped, rate, None, stopped)
-
+    queue = ArrivalQueue([start + moment for moment in due], max_in_flight, settling)
     while queue.pending and stopped is None:
         time_.wait_until(queue.next_due())
         batch = queue.take(time_.now(), max_batch)
@@ -148,9 +146,10 @@ def open_loop(
         if time_.now() - start > duration_s and queue.pending:
             stopped = f"time was up after {duration_s:g} s"
         elif give_up is not None and queue.turn % 64 == 0:
-            stopped = give_up(result())
+            stopped = give_up(queue)
     queue.abandon(time_.now())
-    return result()
+    seconds, answers = time_.now() - start - settling / rate, tuple(queue.latencies)
+    return LoadResult("open", answers, seconds, max_batch, queue.dropped, rate, None, stopped)
 
 
 def _answering(serve: Serve, device: Device) -> Callable[[int], None]:

@@ -1,4 +1,9 @@
-"""The highest rate of random arrivals that a server answers within a limit."""
+"""The highest rate of random arrivals that a server answers within a limit.
+
+A queue that grows needs time until the wait in it passes the limit: at a rate of 1.1 times what a
+server can do, ten times the limit. Each probe therefore lasts many times the limit, and those that
+come in its first moments, to an empty queue, are not counted.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,13 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from bench.measure.arrivals import Clock
+from bench.measure.arrivals import ArrivalQueue, Clock
 from bench.measure.load import LoadResult, Serve, closed_loop, open_loop
 from bench.measure.percentiles import name, required_samples
 from bench.measure.timer import Device
+
+BEYOND = 1.2
+"""Rates are tried up to so many times the closed loop's, whose few calls may have been slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +27,10 @@ class SustainableRate:
     """The highest rate of arrivals at which a latency percentile keeps to a limit.
 
     Attributes:
-        rate: requests a second; None, with ``reason``, where no rate tried kept to the limit.
+        rate: requests a second at which they really arrived; None, with ``reason``, where no rate
+            tried kept to the limit.
         share: of the percentile, 0.99 for p99; limit_s: its limit in seconds.
-        capacity: answers a second of the closed loop, the most any rate can reach.
+        capacity: answers a second of the closed loop.
         probes: every open loop that was run.
     """
 
@@ -32,10 +41,17 @@ class SustainableRate:
     probes: tuple[LoadResult, ...]
     reason: str | None = None
 
+    @property
+    def at_least(self) -> bool:
+        """Whether no higher rate missed the limit, so that ``rate`` is not known to be one."""
+        rate = self.rate
+        return rate is not None and all((one.offered_rate or 0.0) <= rate for one in self.probes)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the rate and all probes, JSON-able."""
         return {
             "rate": self.rate,
+            "at_least": self.at_least,
             "percentile": name(self.share),
             "limit_s": self.limit_s,
             "capacity": self.capacity,
@@ -58,9 +74,10 @@ def highest_rate(
     share: float = 0.99,
     device: Device = "cpu",
     max_batch: int = 1,
-    requests: int = 1000,
     steps: int = 7,
-    duration_s: float = 20.0,
+    probe_s: float = 6.0,
+    longest_s: float = 15.0,
+    settle_s: float = 1.0,
     search_s: float = math.inf,
     busy: LoadResult | None = None,
     seed: int = 0,
@@ -69,7 +86,8 @@ def highest_rate(
     """Search for the highest rate whose latency at ``share`` is at most ``limit_s``.
 
     Bisection between the lowest rate that gives enough answers for the percentile in
-    ``duration_s`` and the closed loop's capacity. A probe that is certain to fail stops early.
+    ``longest_s`` and somewhat more than the closed loop's capacity. A probe that is certain to
+    fail stops early. All together take at most ``search_s`` and the length of one probe.
 
     Args:
         serve: answers a batch of requests.
@@ -77,48 +95,49 @@ def highest_rate(
         share: which percentile.
         device: where ``serve`` works.
         max_batch: most requests answered at once.
-        requests: most arrivals a probe; at least enough for the percentile (459 for p99).
         steps: probes; each halves what is uncertain.
-        duration_s: mean length of a probe at most; it is ended after twice that.
+        probe_s: length of what is counted of a probe, many times the limit, or that is hardly
+            tested; more where the percentile needs more answers (p99: 459).
+        longest_s: that length at the lowest rate; a probe is ended after twice its time.
+        settle_s: length of a probe's uncounted beginning.
         search_s: no further probe begins once the probes have taken so long.
         busy: a closed loop of ``max_batch`` clients, where one has been run.
-        seed: of the arrivals, the same in all probes.
+        seed: of the first probe's arrivals; each later one takes the next.
         clock: instead of the machine's.
     """
     needed = required_samples(share)
-    if requests < needed:
-        raise ValueError(f"{name(share)} needs {needed} requests a probe, not {requests}")
     busy = busy or closed_loop(
         serve,
         device=device,
         clients=max_batch,
         max_batch=max_batch,
-        requests=requests,
-        duration_s=duration_s / 4,
+        duration_s=probe_s,
         clock=clock,
     )
     probes = list[LoadResult]()
 
     def sustains(rate: float) -> bool:
-        count = min(requests, max(needed, int(rate * duration_s)))
+        count, settling = max(needed, math.ceil(rate * probe_s)), math.ceil(rate * settle_s)
         probes.append(
             open_loop(
                 serve,
                 rate=rate,
                 device=device,
                 max_batch=max_batch,
+                max_in_flight=max(1000, math.ceil(4 * limit_s * rate)),
                 requests=count,
-                duration_s=2 * duration_s,
-                seed=seed,
-                give_up=lambda result: _hopeless(result, (1 - share) * count, limit_s),
+                settling=settling,
+                duration_s=2 * (settling + count) / rate,
+                seed=seed + len(probes),
+                give_up=_hopeless((1 - share) * count, limit_s),
                 clock=clock,
             )
         )
         return keeps(probes[-1], share, limit_s)
 
-    floor, capacity = needed / duration_s, busy.served_rate
+    floor, capacity = needed / longest_s, busy.served_rate
     turns = _until(search_s, steps if floor < capacity else 0, clock or Clock())
-    rate = _bisect(sustains, floor, capacity, turns)
+    rate = _bisect(sustains, floor, BEYOND * capacity, turns)
     reason = None if rate is not None else _reason(share, limit_s, floor, capacity)
     return SustainableRate(rate, share, limit_s, capacity, tuple(probes), reason)
 
@@ -143,9 +162,17 @@ def _bisect(
     return found
 
 
-def _hopeless(result: LoadResult, allowed: float, limit_s: float) -> str | None:
-    late = sum(latency > limit_s for latency in result.latencies)
-    return "certain to miss the limit" if late > allowed or result.dropped else None
+def _hopeless(allowed: float, limit_s: float) -> Callable[[ArrivalQueue], str | None]:
+    """Return what ends a probe that missed the limit; it looks at each latency once."""
+    seen = late = 0
+
+    def hopeless(queue: ArrivalQueue) -> str | None:
+        nonlocal seen, late
+        late += sum(latency > limit_s for latency in queue.latencies[seen:])
+        seen = len(queue.latencies)
+        return "certain to miss the limit" if late > allowed or queue.dropped else None
+
+    return hopeless
 
 
 def _reason(share: float, limit_s: float, floor: float, capacity: float) -> str:

@@ -8,17 +8,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from bench.cells import load
-from bench.effort import LoadEffort, load_effort_of
+from bench.effort import TESTING, LoadEffort, load_effort_of
 from bench.material.servers import DualServer, Queries
 from bench.material.workshop import Setup, Workshop
 from bench.measure.load import closed_loop
 from bench.measure.sustained import highest_rate
 from cookie.interfaces import TextBatch, TopK
-from tests.bench.measure.test_load import Server, poisson_arrivals, waits_by_lindley
+from tests.bench.measure.test_load import Server
+from tests.bench.measure.test_sustained import simple_queue_limit
 from tests.bench.toy import ToyCorpus, ToyEncoder
 
 CORPUS = ToyCorpus(images=9)
@@ -41,11 +43,6 @@ def under_load(server: Server, effort: LoadEffort = EFFORT) -> tuple[dict[str, A
     return load.under_load(server, effort, "cpu")
 
 
-def p99_by_lindley(rate: float, service: float, requests: int) -> float:
-    waits = sorted(waits_by_lindley(list(poisson_arrivals(rate, requests, 0)), service))
-    return waits[-(-99 * requests // 100) - 1]
-
-
 def test_the_closed_loops_serve_what_the_server_can(on_its_clock: Any) -> None:  # noqa: ANN401
     """10 ms a call and 1 ms a query: 1 / 11 ms alone, 16 / 26 ms in a batch."""
     values, _ = under_load(on_its_clock(Server(0.010, 0.001)))
@@ -60,11 +57,10 @@ def test_the_closed_loops_serve_what_the_server_can(on_its_clock: Any) -> None: 
 def test_without_batching_the_rate_is_that_of_a_simple_queue(
     on_its_clock: Any,  # noqa: ANN401
 ) -> None:
-    effort = LoadEffort(max_batch=1, steps=9, search_s=1e9)
+    effort = LoadEffort(max_batch=1, steps=9, probe_s=60.0, longest_s=60.0, search_s=1e9)
     values, _ = under_load(on_its_clock(Server(0.01)), effort)
-    rate = values["open"]["rate"]
-    assert p99_by_lindley(rate, 0.01, effort.requests) <= 0.1001
-    assert p99_by_lindley(rate + 0.5, 0.01, effort.requests) > 0.0999
+    assert values["open"]["rate"] == pytest.approx(simple_queue_limit(0.01, 0.1), rel=0.05)
+    assert values["open"]["at_least"] is False
 
 
 def test_the_rate_lies_below_the_capacity_and_its_probe_keeps_the_limit(
@@ -117,26 +113,42 @@ def test_a_server_between_the_bounds_has_a_reason_as_a_sentence(
 
 @pytest.mark.parametrize("each", [0.0002, 0.002, 0.005, 0.02, 0.05, 0.09, 0.099, 0.3, 2.0])
 @pytest.mark.parametrize("base", [0.0, 0.005, 0.1])
-def test_no_server_takes_longer_than_three_quarters_of_a_minute(
+def test_no_server_takes_longer_than_a_minute_and_a_half(
     base: float,
     each: float,
     on_its_clock: Any,  # noqa: ANN401
 ) -> None:
     server = on_its_clock(Server(base, each))
     under_load(server, LoadEffort())
-    assert server.time.seconds < 45.0
+    assert server.time.seconds < 90.0
 
 
 def test_the_record_is_json_and_its_raw_latencies_are_integers(
     on_its_clock: Any,  # noqa: ANN401
 ) -> None:
-    values, samples = json.loads(json.dumps(under_load(on_its_clock(Server(0.01)))))
+    made = under_load(on_its_clock(Server(0.01)), LoadEffort(max_batch=1))
+    values, samples = json.loads(json.dumps(made))
     assert set(samples["closed_microseconds"]["one"]) == {10_000}
-    assert len(samples["closed_microseconds"]["batched"]) >= 500
+    assert len(samples["closed_microseconds"]["batched"]) >= 300
     for raw, probe in zip(samples["open_microseconds"], values["open"]["probes"], strict=True):
-        assert len(raw) == probe["latency"]["n"]
+        assert len(raw) == probe["latency"]["n"] <= load.RAW
         assert max(raw, default=0) == pytest.approx(1e6 * (probe["latency"]["max"] or 0), abs=1)
     assert "latency_seconds" not in json.dumps(values)
+
+
+def test_of_many_latencies_an_even_part_is_stored(on_its_clock: Any) -> None:  # noqa: ANN401
+    values, samples = under_load(on_its_clock(Server(0.0, 0.0005)))
+    told = [probe["latency"] for probe in values["open"]["probes"] if probe["stopped"] is None]
+    kept = [
+        raw
+        for raw, probe in zip(samples["open_microseconds"], values["open"]["probes"], strict=True)
+        if probe["stopped"] is None
+    ]
+    assert kept
+    for raw, latency in zip(kept, told, strict=True):
+        assert latency["n"] > 2 * load.RAW
+        assert load.RAW / 2 < len(raw) <= load.RAW
+        assert np.median(raw) == pytest.approx(1e6 * latency["p50"], rel=0.1)
 
 
 class Noting:
@@ -191,5 +203,12 @@ def test_all_presets_share_the_limit_and_the_batch() -> None:
         (one.limit_s, one.max_batch) == (other.limit_s, other.max_batch)
         for one, other in pairwise(efforts)
     )
-    assert all(one.requests >= 459 for one in efforts), "else there is no p99"
+    assert all(one.probe_s >= TESTING * one.limit_s for one in efforts[1:])
     assert all(one.call_s >= one.limit_s * one.max_batch for one in efforts)
+
+
+@pytest.mark.parametrize("name", ["smoke", "tiny", "small", "paper"])
+def test_a_record_of_the_earlier_search_answers_no_cell_of_now(name: str) -> None:
+    """A record is finished work only where its protocol is that of now, which says how it ran."""
+    protocol = load_effort_of(name).to_dict()
+    assert {"settle_s", "longest_s"} <= set(protocol), "of these the earlier ones know nothing"

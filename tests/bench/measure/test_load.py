@@ -94,6 +94,57 @@ def test_arrivals_are_poisson_and_repeatable() -> None:
     assert list(arrivals) != list(poisson_arrivals(50.0, 20_000, seed=2))
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("count", "settling"), [(459, 0), (500, 0), (500, 83), (3000, 500)])
+def test_requests_arrive_at_exactly_the_rate_that_is_told(
+    count: int, settling: int, seed: int
+) -> None:
+    """So many in so long; the first of each part comes early in it and the last one late."""
+    moments = np.array(poisson_arrivals(50.0, count, seed, settling))
+    begin, end = settling / 50.0, (settling + count) / 50.0
+    assert len(moments) == settling + count
+    assert (np.diff(moments) > 0).all()
+    assert int((moments < begin).sum()) == settling
+    assert int(((moments >= begin) & (moments < end)).sum()) == count
+    assert end - moments[-1] < 0.5
+
+
+def test_each_half_of_a_time_has_a_poisson_share_of_the_arrivals() -> None:
+    """Given 400 arrivals, those in the first half are binomial: 200 +- 10."""
+    halves = [np.searchsorted(poisson_arrivals(1.0, 400, seed), 200.0) for seed in range(400)]
+    assert np.mean(halves) == pytest.approx(200.0, abs=2.0)
+    assert np.std(halves) == pytest.approx(10.0, rel=0.15)
+
+
+def test_those_who_settle_are_served_and_not_counted() -> None:
+    """The first 50 come while the server is slow; the others see nothing of it."""
+
+    class Waking(Server):
+        def __call__(self, count: int) -> None:
+            """Be slow eleven times, once before the clock starts."""
+            self.base = 0.2 if len(self.batches) < 11 else 0.001
+            super().__call__(count)
+
+    server, awake = Waking(0.0), Server(0.001)
+    arguments = {"rate": 10.0, "requests": 100, "duration_s": 1e9}
+    got = open_loop(server, **arguments, settling=50, clock=server.clock)  # type: ignore[arg-type]
+    want = open_loop(awake, **arguments, settling=50, clock=awake.clock)  # type: ignore[arg-type]
+    assert len(server.batches) == 151
+    assert got.latencies == pytest.approx(want.latencies)
+    assert (len(got.latencies), got.offered_rate) == (100, 10.0)
+    assert got.seconds == pytest.approx(10.0, abs=0.5)
+
+
+def test_nobody_of_those_who_settle_counts_as_turned_away() -> None:
+    queue = ArrivalQueue([0.0, 0.1, 0.2, 1.0, 1.1, 1.2], max_in_flight=1, settling=3)
+    queue.answered(queue.take(0.0, 1), 0.5)
+    assert (queue.dropped, queue.latencies) == (0, [])
+    queue.answered(queue.take(1.0, 1), 1.15)
+    assert (queue.dropped, queue.latencies) == (1, [pytest.approx(0.15)])
+    queue.abandon(2.0)
+    assert queue.dropped == 2
+
+
 def test_an_overloaded_server_turns_away_beyond_its_bound() -> None:
     server = Server(1.0)
     got = open_loop(
