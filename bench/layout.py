@@ -26,6 +26,10 @@ class Marked:
     remark: str
 
 
+class AtLeast(float):
+    """A number that is only known from below; :func:`bounded` prints it with a sign for that."""
+
+
 Value = Any
 Row = Mapping[str, Value]
 
@@ -159,6 +163,11 @@ def significant(value: float) -> str:
         digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
         return f"{value:,.{digits}f}"
     return f"{value:.2e}"
+
+
+def bounded(value: float) -> str:
+    """Return three significant digits; of what is known from below as ``≥ 1,234``."""
+    return f"{'≥ ' if isinstance(value, AtLeast) else ''}{significant(value)}"
 
 
 def duration(seconds: float) -> str:

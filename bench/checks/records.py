@@ -180,6 +180,23 @@ def _history(path: Path, record: Record) -> Iterator[str]:
         yield from problems(record.samples, record.values)
 
 
+def _load(path: Path, record: Record) -> Iterator[str]:
+    """The highest rate is that of a loop that kept to the limit; a limit, if a higher one missed.
+
+    Records from before ``at_least`` do not say the latter.
+    """
+    if record.cell.kind != "load" or record.values["open"]["rate"] is None:
+        return
+    found = record.values["open"]
+    rate, probes = found["rate"], {probe["offered_rate"]: probe for probe in found["probes"]}
+    if rate not in probes:
+        yield f"no open loop was run at its highest rate, {rate:.4g}."
+    elif not (probes[rate]["latency"][found["percentile"]] or np.inf) <= found["limit_s"]:
+        yield f"{found['percentile']} at its highest rate, {rate:.4g}, misses the limit."
+    elif found.get("at_least", rate == max(probes)) != (rate == max(probes)):
+        yield "whether its highest rate is known from below alone is not what its loops say."
+
+
 _CHECKS: Mapping[str, Check] = {
     "place": _place,
     "settings": _settings,
@@ -188,6 +205,7 @@ _CHECKS: Mapping[str, Check] = {
     "time": _time,
     "ranks": _ranks,
     "history": _history,
+    "load": _load,
 }
 
 

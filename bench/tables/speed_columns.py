@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.effort import LIMIT_S, MAX_BATCH
 from bench.findings.columns import by_pair_rate, peak, percentile_columns, reached
 from bench.findings.inference_time import per_mille
 from bench.layout import Missing, Value
 from bench.records import EVERY_SYSTEM
 from bench.systems import compiled_name, systems
+from bench.tables.load_columns import load_columns
 
 if TYPE_CHECKING:
     from bench.findings.sections import View
 
 REFERENCE = "single_stream"
-LOADLESS = "The system answers no queries from a prepared gallery, so it is not put under load."
 MEMORY = {
     "allocated_bytes": "allocated",
     "reserved_bytes": "reserved",
@@ -33,7 +32,7 @@ def speed_columns(view: View, name: str) -> dict[str, Value]:
         **_evaluation(view, name),
         **_one_query(view, name),
         **_throughput(view, name),
-        **_load(view, name),
+        **load_columns(view, name),
         **_memory(view, name),
         **_work(view, name),
     }
@@ -99,24 +98,6 @@ def _throughput(view: View, name: str) -> dict[str, Value]:
     found = record.values["throughput"]
     rate = found["queries_per_second"]
     return {"queries_per_second": Missing(found["reason"]) if rate is None else rate}
-
-
-def _load(view: View, name: str) -> dict[str, Value]:
-    """Return the rates that a system serves, if they were measured for the headings' bounds."""
-    keys, record = ("closed_one", "closed_batched", "highest_rate"), view.one("load", name)
-    if record is None:
-        known = "load" in systems[name].kinds
-        reason = "Not measured under load in this section yet." if known else LOADLESS
-        return dict.fromkeys(keys, view.missing("load", name, reason))
-    values = record.values
-    if (values["limit_s"], values["max_batch"]) != (LIMIT_S, MAX_BATCH):
-        return dict.fromkeys(keys, Missing("Measured for other bounds than the headings name."))
-    found = values["closed"]["one"], values["closed"]["batched"], values["open"]
-    return {key: _known(one) for key, one in zip(keys, found, strict=True)}
-
-
-def _known(found: Mapping[str, Any]) -> Value:
-    return Missing(found["reason"]) if found["rate"] is None else found["rate"]
 
 
 def _memory(view: View, name: str) -> dict[str, Value]:

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.layout import (
+    AtLeast,
     Column,
     Footnotes,
     Marked,
     Missing,
+    bounded,
     counted,
     csv_text,
     duration,
@@ -111,6 +113,13 @@ def test_duration(seconds: float, text: str) -> None:
 )
 def test_significant(value: float, text: str) -> None:
     assert significant(value) == text
+
+
+def test_what_is_known_from_below_says_so_and_stays_a_number() -> None:
+    assert (bounded(1234.5), bounded(AtLeast(1234.5))) == ("1,234", "≥ 1,234")
+    assert csv_text([{"rate": Marked(AtLeast(1.5), "no more tried")}]) == (
+        "rate_remark,rate\nno more tried,1.5\n"
+    )
 
 
 @given(st.floats(1e-12, 1e12))

@@ -12,7 +12,7 @@ from bench.checks.records import check_records, read_records
 from bench.records import Record
 from cookie.config import digest_of
 from cookie.presets import PRESETS, preset
-from tests.bench.hand_made import accuracy, efficiency, train, uniform, whole_section
+from tests.bench.hand_made import accuracy, efficiency, load, train, uniform, whole_section
 from tests.bench.test_report import stored
 
 RESULTS = Path("results")
@@ -165,3 +165,26 @@ def test_files_that_are_no_records_are_findings(tmp_path: Path) -> None:
     assert records == {}
     assert [finding.check for finding in findings] == ["schema", "schema"]
     assert "schema 7" in findings[1].problem
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ({"rate": 650.0}, "no open loop was run at its highest rate, 650"),
+        ({"rate": 704.0}, "p99 at its highest rate, 704, misses the limit"),
+        ({"at_least": True}, "known from below alone is not what its loops say"),
+    ],
+)
+def test_a_highest_rate_that_is_not_its_loops_is_found(edit: dict[str, Any], words: str) -> None:
+    made = load("cookie", 180.0, 700.0, 640.0)
+    assert found(made, load("single_stream", 3.0, None, None)) == []
+    opened = {**made.values["open"], **edit}
+    ((check, problem),) = found(changed(made, values={**made.values, "open": opened}))
+    assert check == "load"
+    assert words in problem
+
+
+def test_an_early_load_record_does_not_say_whether_its_rate_is_a_limit() -> None:
+    made = load("cookie", 180.0, 700.0, 640.0)
+    opened = {name: value for name, value in made.values["open"].items() if name != "at_least"}
+    assert found(changed(made, values={**made.values, "open": opened})) == []
