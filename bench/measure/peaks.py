@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.measure.timer import Device, timer_for
+from cookie.retrieval.products import inner_products
 from cookie.training.precision import has_bfloat16
 
 SIZES = {"cpu": 2048, "cuda": 8192}
@@ -65,11 +67,22 @@ def _measure(device: str, threads: int) -> MachinePeaks:
 
 
 def matmul_peak(device: Device, dtype: torch.dtype, size: int, tries: int = 10) -> float:
-    """Return the best FLOPs a second of a ``size`` x ``size`` matrix product."""
+    """Return the best FLOPs a second of a ``size`` x ``size`` matrix product.
+
+    Of all libraries that the suite multiplies with: on some CPUs ``torch.mm`` runs float32 at half
+    the speed of the search's own products, and a peak of its alone would be surpassed.
+    """
     left = torch.randn(size, size, device=device, dtype=torch.float32).to(dtype)
-    out = torch.empty_like(left)
-    seconds = _best(device, lambda: torch.mm(left, left, out=out), tries)
+    seconds = min(_best(device, product, tries) for product in _products(left))
     return 2.0 * size**3 / seconds
+
+
+def _products(left: Tensor) -> Iterator[Callable[[], object]]:
+    """Yield the ways in which the suite multiplies (N, N) matrices of this type."""
+    out = torch.empty_like(left)
+    yield lambda: torch.mm(left, left, out=out)
+    if left.device.type == "cpu" and left.dtype == torch.float32:
+        yield lambda: inner_products(left, left)
 
 
 def copy_peak(device: Device, size_bytes: int, tries: int = 10) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -14,6 +15,34 @@ from bench.measure.peaks import MachinePeaks, copy_peak, matmul_peak, measure_pe
 def test_the_matmul_peak_counts_two_flops_a_multiply_add(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peaks, "_best", lambda device, run, tries: run() is None or 0.5)
     assert matmul_peak("cpu", torch.float32, 10) == 2 * 10**3 / 0.5
+
+
+@pytest.mark.parametrize(("mm", "ours"), [(0.5, 0.25), (0.25, 0.5)])
+def test_the_peak_is_that_of_the_faster_library(
+    monkeypatch: pytest.MonkeyPatch, mm: float, ours: float
+) -> None:
+    """Which one it is differs from processor to processor."""
+    used = list[str]()
+    monkeypatch.setattr(peaks, "inner_products", lambda left, right: used.append("ours"))
+
+    def seconds(device: object, run: Callable[[], object], tries: int) -> float:
+        used.clear()
+        run()
+        return ours if used else mm
+
+    monkeypatch.setattr(peaks, "_best", seconds)
+    assert matmul_peak("cpu", torch.float32, 10) == 2 * 10**3 / 0.25
+    assert matmul_peak("cpu", torch.bfloat16, 10) == 2 * 10**3 / mm
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_all_libraries_do_the_work_that_is_counted(dtype: torch.dtype) -> None:
+    left = torch.randn(16, 16).to(dtype)
+    results = [product() for product in peaks._products(left)]
+    assert len(results) == (2 if dtype == torch.float32 else 1)
+    wanted = [left @ left, left @ left.T]
+    for got, want in zip(results, wanted, strict=False):
+        torch.testing.assert_close(got, want)
 
 
 def test_the_copy_peak_counts_reading_and_writing(monkeypatch: pytest.MonkeyPatch) -> None:
