@@ -32,30 +32,48 @@ class ImageIndex:
     """
 
     _found: dict[str, Location] = field(default_factory=dict)
-    _ambiguous: dict[str, Location] = field(default_factory=dict)
+    _others: dict[str, list[Location]] = field(default_factory=dict)
+    _folders: set[str] = field(default_factory=set)
 
     def add(self, location: Location) -> None:
-        """Take in a file; a copy of the same size under the same name changes nothing."""
+        """Take in a file."""
         parts = PurePosixPath(location.name).parts
         for start in range(len(parts)):
             key = "/".join(parts[start:])
-            if self._found.setdefault(key, location).size != location.size:
-                self._ambiguous[key] = location
+            if self._found.setdefault(key, location) is not location:
+                self._others.setdefault(key, []).append(location)
+            self._folders.add(key.rpartition("/")[0])
 
     def find(self, name: str) -> Location | None:
-        """Return where ``name``, or else a file called like its last part, is; None if nowhere.
+        """Return where ``name`` is; None if nowhere.
+
+        Where there is no folder like the one in ``name``, as when all images lie in one, a file
+        called like its last part will do. Several files of a name are read and compared: a copy
+        changes nothing.
 
         Raises:
             DataError: there are several different ones.
         """
-        key = name if name in self._found else PurePosixPath(name).name
-        if key in self._ambiguous:
-            first, second = self._found[key], self._ambiguous[key]
-            raise DataError(
-                f"Image '{name}' may be '{first.name}' in '{first.container.path}' or "
-                f"'{second.name}' in '{second.container.path}': remove the wrong one."
-            )
-        return self._found.get(key)
+        folder, _, last = name.rpartition("/")
+        key = name if name in self._found or folder in self._folders else last
+        first = self._found.get(key)
+        for other in self._others.get(key, ()):
+            if first is not None and not _same(first, other):
+                raise DataError(
+                    f"Image '{name}' may be '{first.name}' in '{first.container.path}' or "
+                    f"'{other.name}' in '{other.container.path}': remove the wrong one."
+                )
+        return first
+
+
+def _same(one: Location, other: Location) -> bool:
+    """Return whether two files hold the same bytes; what cannot be read is like nothing else."""
+    if one.size != other.size:
+        return False
+    try:
+        return one.container.read(one.name) == other.container.read(other.name)
+    except OSError:
+        return False
 
 
 def index_images(folder: Path) -> ImageIndex:

@@ -55,8 +55,10 @@ def load_karpathy(name: str, folder: Path) -> RetrievalDataset:
     entries = _parse(text, path)
     _check_counts(name, path, entries)
     index = index_images(folder)
+    located = {split: _locate(path, folder, part, index) for split, part in entries.items()}
+    _check_places(path, entries, located)
     digest = hashlib.sha256(text)
-    splits = {split: _build(path, folder, part, index, digest) for split, part in entries.items()}
+    splits = {split: _build(part, located[split], digest) for split, part in entries.items()}
     return RetrievalDataset(name, digest.hexdigest(), splits)
 
 
@@ -172,12 +174,9 @@ def _check_counts(name: str, path: Path, entries: dict[str, _Entries]) -> None:
             )
 
 
-def _build(
-    path: Path, folder: Path, entries: _Entries, index: ImageIndex, digest: hashlib._Hash
-) -> Split:
+def _build(entries: _Entries, locations: list[Location], digest: hashlib._Hash) -> Split:
     """Assemble a split; its images' names and sizes in bytes go into ``digest``."""
     names = entries.names
-    locations = _locate(path, folder, names, index)
     for name, location in zip(names, locations, strict=True):
         digest.update(f"{name}\0{location.size}\n".encode())
     return build_split(
@@ -189,7 +188,8 @@ def _build(
     )
 
 
-def _locate(path: Path, folder: Path, names: list[str], index: ImageIndex) -> list[Location]:
+def _locate(path: Path, folder: Path, entries: _Entries, index: ImageIndex) -> list[Location]:
+    names = entries.names
     found = [index.find(name) for name in names]
     missing = [name for name, location in zip(names, found, strict=True) if location is None]
     if missing:
@@ -198,3 +198,18 @@ def _locate(path: Path, folder: Path, names: list[str], index: ImageIndex) -> li
             f"first '{missing[0]}': put them into images/, a .tar or a .zip there."
         )
     return [location for location in found if location is not None]
+
+
+def _check_places(
+    path: Path, entries: dict[str, _Entries], located: dict[str, list[Location]]
+) -> None:
+    """Refuse one file for two images, as where those of a folder are missing."""
+    owners: dict[tuple[Path, str], str] = {}
+    for split, locations in located.items():
+        for name, location in zip(entries[split].names, locations, strict=True):
+            owner = owners.setdefault((location.container.path, location.name), name)
+            if owner != name:
+                raise DataError(
+                    f"'{path}' lists '{owner}' and '{name}', and '{location.name}' in "
+                    f"'{location.container.path}' would be both: put each into its own folder."
+                )

@@ -10,6 +10,7 @@ from PIL import Image
 
 from cookie.data import archives
 from cookie.data.archives import ArchivedImages, ImageIndex, Location, index_images
+from cookie.data.containers import Folder
 from cookie.data.dataset import Photographs
 from cookie.errors import DataError
 from tests.cookie.data.photographs import Form, jpeg, write_images
@@ -94,6 +95,46 @@ def test_the_same_name_twice_is_refused_unless_it_is_a_copy(tmp_path: Path) -> N
     assert find(index, "2.jpg").size == len(data)
     with pytest.raises(DataError, match=r"may be 'a/1\.jpg' in .* or 'b/1\.jpg' in"):
         index.find("1.jpg")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_files_of_one_size_are_compared_byte_by_byte(tmp_path: Path, form: Form) -> None:
+    data = jpeg(1, form="BMP")
+    other = jpeg(2, form="BMP")
+    assert len(data) == len(other)
+    write_images(tmp_path, {"a/1.bmp": data, "a/2.bmp": data}, form)
+    write_images(tmp_path / "more", {"1.bmp": data, "2.bmp": other})
+    index = index_images(tmp_path)
+    assert find(index, "1.bmp").size == len(data)
+    assert find(index, "a/2.bmp").container.read(find(index, "a/2.bmp").name) == data
+    with pytest.raises(DataError, match=r"'2\.bmp' may be .*a/2\.bmp' in .* or 'more/images/2"):
+        index.find("2.bmp")
+
+
+def test_only_names_that_are_asked_for_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("one", "two"):
+        write_images(tmp_path / folder, {"a.jpg": jpeg(1), "b.jpg": jpeg(1), "c.jpg": jpeg(1)})
+    index, read = index_images(tmp_path), list[str]()
+    real = Folder.read
+
+    def noted(self: Folder, name: str) -> bytes:
+        read.append(name)
+        return real(self, name)
+
+    monkeypatch.setattr(Folder, "read", noted)
+    find(index, "one/images/a.jpg")
+    assert read == []
+    find(index, "b.jpg")
+    assert sorted(read) == ["one/images/b.jpg", "two/images/b.jpg"]
+
+
+def test_another_folder_takes_the_place_of_none_that_is_there(tmp_path: Path) -> None:
+    write_images(tmp_path, {"train/1.jpg": jpeg(1), "train/2.jpg": jpeg(2), "val/2.jpg": jpeg(3)})
+    index = index_images(tmp_path)
+    assert index.find("val/1.jpg") is None
+    assert find(index, "val2014/1.jpg").name == "images/train/1.jpg"
 
 
 @pytest.mark.parametrize("form", FORMS)

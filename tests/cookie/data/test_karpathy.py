@@ -85,6 +85,35 @@ def test_coco_paths_are_found_with_their_folder(tmp_path: Path) -> None:
     assert np.asarray(dataset.split("val").images.load(0, 8))[4, 4, 1] > 230
 
 
+def test_images_may_be_flat_though_the_entries_name_folders(tmp_path: Path) -> None:
+    images = [entry("1.jpg", filepath="train2014"), entry("2.jpg", "val", filepath="val2014")]
+    write_annotations(tmp_path / "mine", images)
+    write_images(tmp_path / "mine", {"1.jpg": jpeg(10), "2.jpg": jpeg(240)})
+    dataset = load_dataset("mine", tmp_path)
+    assert dataset.split("val").image_names == ("val2014/2.jpg",)
+    assert np.asarray(dataset.split("val").images.load(0, 8))[4, 4, 1] > 230
+
+
+@pytest.mark.parametrize("there", ["train/", "", "val/"])
+def test_no_image_stands_in_for_another_splits(tmp_path: Path, there: str) -> None:
+    splits = ("train", "val", "test")
+    images = [entry(f"{k}.jpg", split, filepath=split) for split in splits for k in range(8)]
+    write_annotations(tmp_path / "mine", images)
+    write_images(tmp_path / "mine", {f"{there}{k}.jpg": jpeg(k) for k in range(8)})
+    sentence = r"'\w+/0\.jpg' and '\w+/0\.jpg', and 'images/(\w+/)?0\.jpg' in .*mine/images' would"
+    with pytest.raises(DataError, match=sentence):
+        load_dataset("mine", tmp_path)
+
+
+def test_an_image_missing_in_its_own_folder_is_missing(tmp_path: Path) -> None:
+    images = [entry("1.jpg", "train"), entry("2.jpg", "val", filepath="val")]
+    write_annotations(tmp_path / "mine", images)
+    files = {"1.jpg": jpeg(1), "train/2.jpg": jpeg(2), "val/3.jpg": jpeg(3)}
+    write_images(tmp_path / "mine", files)
+    with pytest.raises(DataError, match=r"lacks 1 of 1 images .* first 'val/2\.jpg'"):
+        load_dataset("mine", tmp_path)
+
+
 def test_white_space_in_captions_is_tidied(tmp_path: Path) -> None:
     image = entry("a.jpg", captions=1)
     image["sentences"][0]["raw"] = "  a dog\n runs . "
