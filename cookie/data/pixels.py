@@ -20,7 +20,7 @@ from cookie.files import replacing, require_space, write_json
 
 _LOG = logging.getLogger("cookie.data")
 
-VERSION = 1
+VERSION = 2
 """To be raised whenever decoding or resizing changes."""
 CHUNK = 128
 """Images decoded at a time; bounds the memory to CHUNK * 3 * S * S bytes."""

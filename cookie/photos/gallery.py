@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cookie.data.pixels import VERSION
 from cookie.encoding import Embeddings, encode_images, load_embeddings, save_embeddings
 from cookie.errors import UserError
 from cookie.files import home, sha256
@@ -57,7 +58,7 @@ def kept_photos(run: Run, folder: Path) -> Gallery:
     Says on the error stream why photographs that were encoded earlier are encoded again.
     """
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    path = home() / "galleries" / f"{name}-{run.digest[:16]}.safetensors"
+    path = home() / "galleries" / f"{name}-{run.digest[:16]}-v{VERSION}.safetensors"
     try:
         if path.exists():
             embeddings, facts = load_embeddings(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from cookie.data.decoding import decode
 from cookie.files import replacing
 
 SIDE = 224
@@ -23,6 +24,9 @@ def photo_sheet(path: Path, query: str, photos: Sequence[Path]) -> None:
         path: the PNG to write; it appears only when it is whole.
         query: what was searched for.
         photos: best first; files that could be read a moment ago.
+
+    Raises:
+        DataError: one of them has become unreadable since.
     """
     columns = min(COLUMNS, len(photos))
     width = columns * (SIDE + MARGIN) + MARGIN
@@ -36,8 +40,8 @@ def photo_sheet(path: Path, query: str, photos: Sequence[Path]) -> None:
     for place, photo in enumerate(photos):
         left = MARGIN + place % columns * (SIDE + MARGIN)
         upper = top + place // columns * cell
-        with Image.open(photo) as image:
-            sheet.paste(ImageOps.contain(image.convert("RGB"), (SIDE, SIDE)), (left, upper))
+        image = decode(photo.read_bytes(), None, f"'{photo}'")
+        sheet.paste(ImageOps.contain(image, (SIDE, SIDE)), (left, upper))
         label = textwrap.shorten(f"{place + 1}. {photo.name}", 30, placeholder="...")
         drawing.text((left, upper + SIDE + 2), label, fill="black", font=font)
     with replacing(path) as temporary:

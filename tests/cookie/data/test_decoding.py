@@ -49,6 +49,74 @@ def test_every_color_mode_becomes_rgb(mode: str) -> None:
     assert (image.mode, image.size) == ("RGB", (8, 8))
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_gray_of_sixteen_bits_keeps_its_shades(form: str) -> None:
+    shades = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    file = io.BytesIO()
+    Image.fromarray(shades).save(file, form)
+    expected = np.arange(256).reshape(16, 16)
+    pixels = np.asarray(decode(file.getvalue(), None, "'x'"))
+    assert (pixels == expected[..., None]).all()
+    assert (np.asarray(decode(file.getvalue(), 16, "'x'")) == pixels).all()
+
+
+def test_gray_of_sixteen_bits_in_larger_numbers_keeps_its_shades() -> None:
+    """A PGM, which Pillow reads into 32 bits."""
+    shades = np.array([[0, 25700, 65535]], dtype=">u2")
+    pixels = np.asarray(decode(b"P5 3 1 65535\n" + shades.tobytes(), None, "'x'"))
+    assert pixels[0, :, 0].tolist() == [0, 100, 255]
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [0, 65536], [-1, 9]])
+def test_gray_without_a_defined_white_is_refused(values: list[float]) -> None:
+    kind = np.float32 if isinstance(values[0], float) else np.int32
+    file = io.BytesIO()
+    Image.fromarray(np.array([values], kind)).save(file, "TIFF")
+    with pytest.raises(DataError, match=r"Image 'x' is broken \(nothing says .* white\)"):
+        decode(file.getvalue(), 8, "'x'")
+
+
+def quarters(form: str, orientation: int | None) -> bytes:
+    """Return a tall image of four gray quarters, stored as a camera turned so would."""
+    pixels = np.repeat(np.repeat(np.array([[0, 80], [160, 240]], np.uint8), 48, 0), 32, 1)
+    turned = {
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.T,
+        6: np.rot90(pixels),
+        7: np.rot90(pixels.T, 2),
+        8: np.rot90(pixels, -1),
+    }.get(orientation or 1, pixels)
+    file, exif = io.BytesIO(), Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(turned)).convert("RGB").save(
+        file, form, exif=exif, quality=95
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [None, *range(10)])
+def test_photographs_are_upright(form: str, orientation: int | None) -> None:
+    data = quarters(form, orientation)
+    whole = decode(data, None, "'x'")
+    assert whole.size == (64, 96)
+    for image in (whole, decode(data, 16, "'x'")):
+        wide, high = image.size
+        found = [image.getpixel((x * wide // 4, y * high // 4)) for y in (1, 3) for x in (1, 3)]
+        reds = [pixel[0] for pixel in found if isinstance(pixel, tuple)]
+        assert reds == pytest.approx([0, 80, 160, 240], abs=4)
+
+
+def test_a_harmed_tag_does_not_harm_the_image() -> None:
+    data = quarters("JPEG", 6)
+    place = data.index(b"Exif\0\0") + 6
+    harmed = data[:place] + b"MM\0*\0\0\0\x08\0\x01\x01\x12" + b"\xff" * 8 + data[place + 20 :]
+    assert decode(harmed, 16, "'x'").size == (16, 16)
+
+
 def test_images_are_squeezed_whole() -> None:
     pixels = np.asarray(decode(jpeg(50, 300, 90), 32, "'x'")).astype(int)
     np.testing.assert_allclose(pixels[16, :, 0], (np.arange(32) + 0.5) * 8 - 0.5, atol=4)

@@ -107,6 +107,16 @@ def test_a_folder_is_encoded_once(run: Run, photos: Path, monkeypatch: pytest.Mo
     assert equal(first, encode_photos(run, photos)[0])
 
 
+def test_a_gallery_of_pixels_that_were_decoded_otherwise_is_not_used(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    kept_photos(run, photos)
+    counter = Encodings(monkeypatch)
+    monkeypatch.setattr("cookie.photos.gallery.VERSION", 10**6)
+    kept_photos(run, photos)
+    assert counter.images == 4
+
+
 def test_other_weights_and_other_folders_have_galleries_of_their_own(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
