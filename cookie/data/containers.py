@@ -152,9 +152,14 @@ class Zip:
 
 
 def containers(folder: Path) -> list[Container]:
-    """Return the folder's archives and image folders, in the order of their names."""
+    """Return the folder's archives and image folders, in the order of their names.
+
+    Those whose names begin with a dot are none: a system's, or a viewer's.
+    """
     found: list[Container] = []
     for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
         if path.is_dir():
             found.append(Folder(path))
         elif path.suffix == ".tar":

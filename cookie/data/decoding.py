@@ -33,8 +33,9 @@ _TURNS = {
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file of this name should be an image."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
+    """Return whether a file of this name should be an image; one that begins with a dot is none."""
+    last = name.rpartition("/")[2]
+    return last.lower().endswith(IMAGE_SUFFIXES) and not last.startswith(".")
 
 
 def decode(data: bytes, size: int | None, label: str) -> Image:

@@ -43,9 +43,15 @@ class _Found:
 
 def has_samples(folder: Path) -> bool:
     """Return whether ``folder`` holds shards, or photographs with captions beside them."""
-    if next(folder.rglob("*.tar"), None) or next(folder.rglob("*.tar.gz"), None):
+    if next(_files(folder, "*.tar"), None) or next(_files(folder, "*.tar.gz"), None):
         return True
-    return any(path.suffix in (".txt", ".json") for path in folder.rglob("*") if path.is_file())
+    return any(path.suffix in (".txt", ".json") for path in _files(folder, "*"))
+
+
+def _files(folder: Path, pattern: str) -> Iterator[Path]:
+    """Yield the files at any depth that match, but not those whose names begin with a dot."""
+    paths = (path for path in folder.rglob(pattern) if not path.name.startswith("."))
+    return filter(Path.is_file, paths)
 
 
 def load_samples(name: str, folder: Path) -> RetrievalDataset:
@@ -76,7 +82,7 @@ def load_samples(name: str, folder: Path) -> RetrievalDataset:
 def _samples(folder: Path) -> list[_Found]:
     """Return the samples of all shards below ``folder``, or of the folder itself without any."""
     cache = home() / "cache" / "shards"
-    shards = sorted(folder.rglob("*.tar"))
+    shards = sorted(_files(folder, "*.tar"))
     if not shards:
         _refuse_compressed(folder)
         entries = index_of(Folder(folder), cache)
@@ -90,7 +96,7 @@ def _samples(folder: Path) -> list[_Found]:
 
 
 def _refuse_compressed(folder: Path) -> None:
-    for path in folder.rglob("*.tar.gz"):
+    for path in _files(folder, "*.tar.gz"):
         raise DataError(f"'{path}' is compressed and cannot be read in place: gunzip it.")
 
 

@@ -63,7 +63,7 @@ def index_of(source: Tar | Folder, cache_dir: Path) -> list[Entry]:
         return known
     found = list(_entries(source))
     with replacing(path) as part:
-        part.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+        part.write_text(json.dumps(found), encoding="utf-8")  # names may be no UTF-8
     return found
 
 

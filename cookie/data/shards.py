@@ -3,6 +3,9 @@
 A shard holds ``KEY.jpg`` (or another image) followed by ``KEY.txt``, one caption, or ``KEY.json``,
 whose ``captions`` is a list of them or ``caption`` one. Shards are read in place, by offset. A
 folder with the same files is read the same way.
+
+In a shard a key ends at the first dot of the file's name, as WebDataset has it, in a folder at the
+last. Names that begin with a dot, as what macOS writes beside its files, are no samples.
 """
 
 from __future__ import annotations
@@ -48,11 +51,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The files of one sample within a shard."""
+    """The files of one sample within a shard; ``fault`` says why they are none, or nothing."""
 
     key: str
     image: str | None = None
     text: str | None = None
+    fault: str = ""
+
+
+_KINDS = {"image": "its image", ".txt": "its caption", ".json": "its captions"}
+"""What files of a sample are called in errors, by their kind."""
 
 
 def read_shard(path: Path) -> Iterator[Sample]:
@@ -67,27 +75,41 @@ def read_shard(path: Path) -> Iterator[Sample]:
 
 
 def members_of(source: Tar | Folder) -> list[Member]:
-    """Return a shard's samples, in order; files of other kinds are passed over."""
-    found: dict[str, dict[str, str]] = {}
+    """Return a shard's samples, in order; files of other kinds are passed over.
+
+    A second image, or a second text of a kind, under one key is the sample's fault: which one is
+    meant cannot be known.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
     for name in source.files():
         path = PurePosixPath(name)
-        key = str(path.parent / path.name.split(".")[0])
         kind = "image" if is_image(name) else path.suffix.lower()
-        if kind in {"image", ".txt", ".json"}:
-            found.setdefault(key, {}).setdefault(kind, name)
-    return [
-        Member(key, files.get("image"), files.get(".json", files.get(".txt")))
-        for key, files in found.items()
-    ]
+        if kind in _KINDS and not path.name.startswith("."):
+            last = path.stem if isinstance(source, Folder) else path.name.split(".")[0]
+            found.setdefault(str(path.parent / last), {}).setdefault(kind, []).append(name)
+    rule = "" if isinstance(source, Folder) else " (in a shard a key ends at the first dot)"
+    return [_member(key, files, rule) for key, files in found.items()]
+
+
+def _member(key: str, files: dict[str, list[str]], rule: str) -> Member:
+    first = {kind: names[0] for kind, names in files.items()}
+    text = first.get(".json", first.get(".txt"))
+    for kind, names in files.items():
+        if len(names) > 1:
+            fault = f"has '{names[0]}' and '{names[1]}' for {_KINDS[kind]}{rule}: rename one"
+            return Member(key, first.get("image"), text, fault)
+    return Member(key, first.get("image"), text)
 
 
 def sample_of(source: Tar | Folder, member: Member) -> Sample:
     """Return a sample with its image file and captions.
 
     Raises:
-        DataError: one of them is missing, absurdly large or unreadable.
+        DataError: one of them is missing, there twice, absurdly large or unreadable.
     """
     label = f"Sample '{member.key}' in '{source.path}'"
+    if member.fault:
+        raise DataError(f"{label} {member.fault}.")
     if member.image is None or member.text is None:
         missing = "image" if member.image is None else "caption"
         raise DataError(f"{label} has no {missing}: get it again.")
@@ -119,4 +141,5 @@ def _captions(text: str, name: str) -> tuple[str, ...]:
     captions = tuple(" ".join(each.split()) for each in raw)
     if not captions or not all(captions):
         raise ValueError("a caption is empty")
+    "".join(captions).encode()  # JSON can hold half a character, which nothing else can
     return captions

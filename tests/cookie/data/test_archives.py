@@ -40,6 +40,15 @@ def test_files_are_read_from_every_kind_of_place(tmp_path: Path, form: Form) -> 
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_what_begins_with_a_dot_is_no_image(tmp_path: Path, form: Form) -> None:
+    write_images(tmp_path, {"a.jpg": jpeg(1), "__MACOSX/._a.jpg": b"about a.jpg"}, form)
+    (tmp_path / "._images.zip").write_bytes(b"about images.zip")
+    index = index_images(tmp_path)
+    assert index.find("._a.jpg") is None
+    assert find(index, "a.jpg").size == len(jpeg(1))
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_threads_read_side_by_side(tmp_path: Path, form: Form) -> None:
     write_images(tmp_path, {f"{k}.jpg": jpeg(5 * k) for k in range(40)}, form)
     index = index_images(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import os
 import tarfile
 from itertools import islice
 from pathlib import Path
@@ -363,6 +364,23 @@ def test_folders_without_samples_are_refused(
         (tmp_path / "mine" / name).write_bytes(content)
     with pytest.raises(DataError, match=sentence):
         load_dataset("mine", tmp_path)
+
+
+def test_what_begins_with_a_dot_is_no_shard(tmp_path: Path):
+    write_corpus(tmp_path / "mine")
+    expected = load_dataset("mine", tmp_path)
+    (tmp_path / "mine" / "._00000.tar").write_bytes(b"rubbish")
+    assert load_dataset("mine", tmp_path).sha256 == expected.sha256
+
+
+def test_a_folder_of_any_names_is_a_data_set(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    for stem in (os.fsdecode(b"caf\xe9"), "2020.1", "2020.2"):
+        (tmp_path / "mine" / f"{stem}.jpg").write_bytes(jpeg())
+        (tmp_path / "mine" / f"{stem}.json").write_text('{"caption": "words"}')
+    dataset = load_dataset("mine", tmp_path)
+    assert len(dataset.sha256) == 64
+    assert train_corpus(dataset).images(np.arange(2)).data.shape == (2, 3, SIZE, SIZE)
 
 
 def test_webdatasets_own_shards_are_read(tmp_path: Path):

@@ -49,6 +49,34 @@ def test_a_folder_is_read_like_a_shard_and_notes_are_passed_over(tmp_path: Path)
     assert found[2].size == (folder / "deep" / "b.png").stat().st_size
 
 
+def test_in_a_folder_names_may_have_dots_and_bytes_of_any_kind(tmp_path: Path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    stems = ["2020.01.00", "2020.01.01", os.fsdecode(b"caf\xe9"), "x.jpg"]
+    for stem in stems:
+        (folder / f"{stem}.jpg").write_bytes(jpeg())
+        (folder / f"{stem}.txt").write_text(ascii(stem))
+    (folder / "._2020.01.00.jpg").write_bytes(b"rubbish")
+    (folder / ".hidden.txt").write_text("rubbish")
+    for _ in ("found out", "read"):
+        found = index_of(Folder(folder), tmp_path / "cache")
+        assert {entry.key: entry.captions for entry in found} == {
+            f"photos/{stem}": (ascii(stem),) for stem in stems
+        }
+        assert not any(entry.fault for entry in found)
+
+
+def test_two_images_for_one_caption_are_a_fault_in_a_folder(tmp_path: Path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "a.png"):
+        (folder / name).write_bytes(jpeg())
+    (folder / "a.txt").write_text("words")
+    (found,) = index_of(Folder(folder), tmp_path / "cache")
+    assert "has 'photos/a.jpg' and 'photos/a.png' for its image: rename one." in found.fault
+    assert found.captions == ()
+
+
 def test_it_is_found_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = corpus(tmp_path / "shards")[0]
     first = index_of(Tar(path), tmp_path / "cache")

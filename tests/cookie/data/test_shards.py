@@ -26,6 +26,9 @@ BROKEN: dict[str, dict[str, bytes]] = {
     "no list": {"b.jpg": jpeg(), "b.json": b'{"captions": "one"}'},
     "numbers": {"b.jpg": jpeg(), "b.json": b'{"captions": [1]}'},
     "none": {"b.jpg": jpeg(), "b.json": b'{"captions": []}'},
+    "two images": {"b.jpg": jpeg(), "b.seg.png": jpeg(), "b.txt": b"fine"},
+    "two captions": {"b.jpg": jpeg(), "b.txt": b"fine", "b.de.txt": b"gut"},
+    "half a character": {"b.jpg": jpeg(), "b.json": b'{"caption": "dog \\ud83d"}'},
     "a deep nest": {"b.jpg": jpeg(), "b.json": b"[" * 200_000},
 }
 
@@ -45,6 +48,22 @@ def test_an_unreadable_sample_is_named_and_counted(
         keys(Shards([path], seed=0), 3)
     with pytest.raises(DataError, match="Sample 'b' in"):
         list(read_shard(path))
+
+
+def test_a_json_goes_before_a_text_and_names_with_a_dot_in_front_are_no_samples(tmp_path: Path):
+    files = {"a.jpg": jpeg(), "a.txt": b"text", "a.json": b'{"caption": "fine"}'}
+    hidden = {"._a.jpg": b"rubbish", "b/._a.txt": b"rubbish", ".b.jpg": jpeg(), ".b.txt": b"words"}
+    (found,) = read_shard(write_tar(tmp_path / "x.tar", {**hidden, **files}))
+    assert (found.key, found.captions) == ("a", ("fine",))
+
+
+def test_names_with_dots_are_no_samples_of_their_own_in_a_shard(tmp_path: Path):
+    """As WebDataset has it; but then nothing is dropped without a word."""
+    names = [f"2020.01.{day:02d}.{kind}" for day in range(6) for kind in ("jpg", "txt")]
+    files = {name: jpeg() if name.endswith("jpg") else b"words" for name in names}
+    sentence = r"'2020' in .* has '2020\.01\.00\.jpg' and '2020\.01\.01\.jpg' for its image .*dot"
+    with pytest.raises(DataError, match=sentence):
+        list(read_shard(write_tar(tmp_path / "x.tar", files)))
 
 
 def test_a_shard_that_is_cut_off_is_named(tmp_path: Path):
