@@ -31,7 +31,10 @@ class Container(Protocol):
 
 @dataclass
 class Folder:
-    """A folder with image files at any depth; names begin with the folder's own."""
+    """A folder with image files at any depth; names begin with the folder's own.
+
+    Links to folders are followed, but no folder is read twice: a link may lead back.
+    """
 
     path: Path
 
@@ -56,9 +59,15 @@ class Folder:
         return name, 0, self.size(name)
 
     def _names(self) -> Iterator[str]:
+        outside = self.path.parent
+        seen: set[tuple[int, int]] = set()
         for parent, folders, files in os.walk(self.path, followlinks=True):
+            found = Path(parent).stat()
+            if (found.st_dev, found.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((found.st_dev, found.st_ino))
             folders.sort()
-            outside = self.path.parent
             yield from (
                 Path(parent, file).relative_to(outside).as_posix() for file in sorted(files)
             )

@@ -8,8 +8,20 @@ from pathlib import Path
 import pytest
 
 from cookie.data.archives import index_images
+from cookie.data.containers import Folder
 from cookie.errors import DataError
 from tests.cookie.data.photographs import Form, jpeg, write_images
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(jpeg())
+    (folder / "deep" / "b.jpg").write_bytes(jpeg())
+    (folder / "deep" / "back").symlink_to(folder)
+    (folder / "self").symlink_to(folder)
+    (folder / "deeper").symlink_to(folder / "deep")
+    assert list(Folder(folder).files()) == ["photos/a.jpg", "photos/deep/b.jpg"]
 
 
 def test_links_within_a_tar_are_not_followed(tmp_path: Path) -> None:
