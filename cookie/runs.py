@@ -73,6 +73,34 @@ def describe_run(folder: Path, tokenizer: Tokenizer, setup: Mapping[str, Any]) -
     write_json(folder / f"{SETUP}.json", dict(setup))
 
 
+def require_same_data(folder: Path, dataset_sha256: str) -> None:
+    """Raise unless ``folder`` is free or its training is on the data of this hash.
+
+    Weights that have seen other images look finished, or would go on with these.
+
+    Raises:
+        UserError: it holds a training on other data.
+    """
+    known = _data_of(folder)
+    if known not in (None, dataset_sha256):
+        raise UserError(
+            f"'{folder}' holds a run on other images or captions (sha256 {str(known)[:8]} then, "
+            f"{dataset_sha256[:8]} now): choose another folder with --run, or delete it."
+        )
+
+
+def is_trained_on(folder: Path, dataset_sha256: str) -> bool:
+    """Return whether ``folder`` says that its training is on the data of this hash."""
+    return _data_of(folder) == dataset_sha256
+
+
+def _data_of(folder: Path) -> object:
+    """Return the hash of the data that a run's folder tells of; None where it tells of none."""
+    if not (folder / f"{SETUP}.json").is_file():
+        return None
+    return read_facts(folder, SETUP).get("dataset_sha256")
+
+
 def load_run(folder: Path, device: torch.device) -> Run:
     """Return the best weights of the training in ``folder``.
 

@@ -21,7 +21,13 @@ from cookie.features.corpora import build_corpora
 from cookie.interfaces import Corpus, DualEncoder
 from cookie.model import Cookie
 from cookie.retrieval import evaluate
-from cookie.runs import TOKENIZER, describe_run, runs_folder
+from cookie.runs import (
+    TOKENIZER,
+    describe_run,
+    is_trained_on,
+    require_same_data,
+    runs_folder,
+)
 from cookie.training.group import local_device, process_group
 from cookie.training.identity import Stage
 from cookie.training.start import Start, read_start
@@ -39,9 +45,11 @@ def run_train(options: Train) -> None:
     config = stage.settings(config_for(options.config, device))
     with process_group(device) as processes:
         with processes.main_first():  # it reads and decodes, the others find what it kept
-            made = _makings(options, config, device, start)
-        folder = options.run or runs_folder() / _name(options, config, made.dataset, stage)
-        setup = _setup(options, config, made.dataset, stage)
+            dataset = load_dataset(options.dataset, options.data_root, config.preset)
+            folder = options.run or _folder(options, config, dataset, stage)
+            require_same_data(folder, dataset.sha256)
+            made = _makings(options, config, device, start, dataset)
+        setup = _setup(options, config, dataset, stage)
         result = train(
             made.model,
             made.corpora["train"],
@@ -62,18 +70,22 @@ def run_train(options: Train) -> None:
 class _Makings:
     """What a training is made of."""
 
-    dataset: RetrievalDataset
     tokenizer: Tokenizer
     model: Cookie
     corpora: dict[str, Corpus]
 
 
-def _makings(options: Train, config: Config, device: torch.device, start: Start | None) -> _Makings:
-    dataset = load_dataset(options.dataset, options.data_root, config.preset)
+def _makings(
+    options: Train,
+    config: Config,
+    device: torch.device,
+    start: Start | None,
+    dataset: RetrievalDataset,
+) -> _Makings:
     tokenizer = _tokenizer(config, dataset, start)
     model = _model(config, tokenizer, options.seed, start)  # first: what does not fit is said soon
     corpora = build_corpora(dataset, config, tokenizer, device=device)
-    return _Makings(dataset, tokenizer, model, corpora)
+    return _Makings(tokenizer, model, corpora)
 
 
 def _start(options: Train) -> Start | None:
@@ -102,14 +114,26 @@ def _model(config: Config, tokenizer: Tokenizer, seed: int, start: Start | None)
     return model
 
 
-def _name(options: Train, config: Config, dataset: RetrievalDataset, stage: Stage) -> str:
-    """Return the name of the run's folder: what it is, in short."""
-    parts = [dataset.name, config.preset, config.digest(), f"seed{options.seed}"]
+def _folder(options: Train, config: Config, dataset: RetrievalDataset, stage: Stage) -> Path:
+    """Return the run's folder where none was chosen: named by what it is, its data included.
+
+    A run of these data under a name without their hash, as earlier versions gave, keeps it.
+    """
+    parts = _name(options, config, stage)
+    earlier = runs_folder() / "-".join([dataset.name, *parts])
+    if is_trained_on(earlier, dataset.sha256):
+        return earlier
+    return runs_folder() / "-".join([dataset.name, dataset.sha256[:8], *parts])
+
+
+def _name(options: Train, config: Config, stage: Stage) -> list[str]:
+    """Return the parts of a run's name that tell of its settings."""
+    parts = [config.preset, config.digest(), f"seed{options.seed}"]
     if stage.name != "single":
         parts.append(stage.name)
     if stage.start is not None:
         parts.append(stage.start[:8])
-    return "-".join(parts)
+    return parts
 
 
 def _setup(
