@@ -137,16 +137,23 @@ def load_weights(folder: Path, name: str, module: nn.Module) -> dict[str, Any]:
     try:
         facts = read_facts(folder, name)
         if sha256(path) != facts["sha256"]:
-            raise UserError(f"'{path}' is not the file that '{name}.json' describes: train again.")
+            raise UserError(
+                f"'{path}' is not the file that '{name}.json' describes: {train_again(folder)}."
+            )
         module.load_state_dict(load_tensors(path))
     except (FileNotFoundError, SafetensorError) as error:
-        raise UserError(f"'{path}' cannot be read ({error}): train again.") from None
+        raise UserError(f"'{path}' cannot be read ({error}): {train_again(folder)}.") from None
     except RuntimeError:
         raise UserError(
             f"'{path}' holds the weights of another architecture: use the settings it was "
             "trained with."
         ) from None
     return facts
+
+
+def train_again(folder: Path) -> str:
+    """Return the mend for a run whose weights are lost; it counts as finished while it is there."""
+    return f"delete the folder '{folder}' and train again"
 
 
 def read_facts(folder: Path, name: str) -> dict[str, Any]:

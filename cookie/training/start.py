@@ -12,7 +12,7 @@ from torch import nn
 
 from cookie.config import Config
 from cookie.errors import UserError
-from cookie.training.checkpoint import load_weights, read_facts, shapes_of
+from cookie.training.checkpoint import load_weights, read_facts, shapes_of, train_again
 from cookie.training.trainer import BEST, RESULT
 
 _ARCHITECTURE = ("vision", "text", "head")
@@ -50,7 +50,8 @@ class Start:
         try:
             theirs = shapes_of(path)
         except (OSError, SafetensorError) as error:
-            raise UserError(f"'{path}' cannot be read ({error}): train again.") from None
+            mend = train_again(self.folder)
+            raise UserError(f"'{path}' cannot be read ({error}): {mend}.") from None
         ours = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
         for name in sorted(ours | theirs):
             there, here = theirs.get(name, "absent"), ours.get(name, "absent")

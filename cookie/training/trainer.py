@@ -31,6 +31,7 @@ from cookie.training.guard import LossWindow
 from cookie.training.identity import SINGLE, Stage, identity
 from cookie.training.journal import Journal
 from cookie.training.lock import alone
+from cookie.training.occupant import IDENTITY, require_own, taken
 from cookie.training.order import pair_batches
 from cookie.training.step import Stepper
 
@@ -167,12 +168,10 @@ class _Run:
             remove_partial(self.checkpoints.folder)
         found = self.checkpoints.load()
         if found is None:
+            require_own(self.folder, self.identity, self.config, self.seed, self.stage)
             return
-        if found.facts["identity"] != self.identity:
-            raise UserError(
-                f"'{self.folder}' holds a run with other settings, data or seed: choose another "
-                "folder or delete it."
-            )
+        if found.facts[IDENTITY] != self.identity:
+            raise taken(self.folder)
         self.stepper.load(found.tensors, found.facts["optimizer"])
         self.state = _State(**found.facts["state"])
 
@@ -242,14 +241,14 @@ class _Run:
             return
         state.best_score, state.best_step = score, state.step
         if self.processes.main:
-            facts = {"score": score, "step": state.step, "seed": self.seed, **self.stage.facts()}
+            facts = {"score": score, "step": state.step, "seed": self.seed, **self.facts()}
             save_weights(self.folder, BEST, self.module, facts | {"config": self.config.to_dict()})
 
     def save(self) -> None:
         """Write a checkpoint."""
         if self.processes.main:
             tensors, optimizer = self.stepper.tensors()
-            facts = {"identity": self.identity, "optimizer": optimizer, **self.stage.facts()}
+            facts = {"optimizer": optimizer, **self.facts()}
             facts["state"] = dataclasses.asdict(self.state)
             self.checkpoints.save(Checkpoint(self.state.step, tensors, facts))
         self.processes.wait()
@@ -270,8 +269,12 @@ class _Run:
         )
         if self.processes.main:
             content = dataclasses.asdict(result) | {"history": result.history.name}
-            write_json(self.folder / RESULT, content | self.stage.facts())
+            write_json(self.folder / RESULT, content | self.facts())
         return result
+
+    def facts(self) -> dict[str, str]:
+        """Return what every file of the run says of it."""
+        return {IDENTITY: self.identity, **self.stage.facts()}
 
 
 def _bar(steps: int, done: int, shown: bool) -> tqdm[Any]:
