@@ -20,8 +20,10 @@ from cookie.errors import UserError
 from cookie.features.corpora import build_corpora
 from cookie.interfaces import Corpus, DualEncoder
 from cookie.model import Cookie
+from cookie.ranges import check, check_seed
 from cookie.retrieval import evaluate
 from cookie.runs import (
+    SETUP,
     TOKENIZER,
     describe_run,
     is_trained_on,
@@ -43,6 +45,7 @@ def run_train(options: Train) -> None:
     start = _start(options)
     stage = Stage(options.stage, None if start is None else start.digest)
     config = stage.settings(config_for(options.config, device))
+    _check(options, config)
     with process_group(device) as processes:
         with processes.main_first():  # it reads and decodes, the others find what it kept
             dataset = load_dataset(options.dataset, options.data_root, config.preset)
@@ -64,6 +67,16 @@ def run_train(options: Train) -> None:
         )
     if processes.main:
         _report(result, folder, options.json)
+
+
+def _check(options: Train, config: Config) -> None:
+    """Raise :class:`UserError` for what cannot be trained, before anything is read or made."""
+    check(config)
+    check_seed(options.seed)
+    if options.run == Path() and not (options.run / f"{SETUP}.json").is_file():
+        raise UserError(
+            "--run is empty, or the folder you are in, which holds no run: name one for the run."
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -21,3 +21,9 @@ def test_one_value_is_changed_and_keeps_its_type() -> None:
 def test_what_is_no_number_is_refused(setting: str) -> None:
     with pytest.raises(UserError, match=f"{setting} is no number in the configuration"):
         number(preset("smoke"), setting)
+
+
+@pytest.mark.parametrize("value", [2.5, float("nan"), float("inf")])
+def test_a_count_takes_whole_numbers_alone(value: float) -> None:
+    with pytest.raises(UserError, match=f"head.layers cannot be {value:g}: give whole numbers"):
+        changed(preset("smoke"), "head.layers", value)

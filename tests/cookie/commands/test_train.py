@@ -98,3 +98,40 @@ def test_a_run_under_the_name_that_earlier_versions_gave_is_found(tmp_path: Path
     assert (earlier / "best.safetensors").stat().st_mtime_ns == weights
     show(tmp_path, 100)
     assert train() != earlier
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--train.evaluate-every", "-3"), "train.evaluate_every is -3: choose 1 or more"),
+        (("--train.warmup", "2"), "train.warmup is 2.0: choose from 0 to 1"),
+        (("--seed", "-1"), "The seed is -1: choose one from 0 to"),
+        (("--seed", str(2**63)), "choose one from 0 to"),
+        (("--run", ""), "--run is empty, or the folder you are in, which holds no run"),
+        (("--run", "."), "--run is empty, or the folder you are in, which holds no run"),
+        (
+            ("--stage", "finetune", "--from", "{run}", "--loss.image-text", "0"),
+            "All three losses have the weight 0",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_anything_is_made(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    sentence: str,
+):
+    folder = train() if "--from" in arguments else tmp_path
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    before = contents(tmp_path)
+    said = refusal(capsys, *(word.format(run=folder) for word in arguments))
+    assert sentence in said
+    assert contents(tmp_path) == before
+
+
+def test_the_folder_one_is_in_may_be_the_runs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = train("--run", tmp_path / "run")
+    monkeypatch.chdir(folder)
+    assert train("--run", ".") == folder
