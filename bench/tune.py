@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from bench.material.one_setting import changed, number
-from bench.pages.searches import Search, Tried, best_of, read_searches, render_searches
+from bench.pages.searches import Search, Tried, best_of, render_searches
 from cookie.errors import UserError, run_main
+from cookie.ranges import check, check_seed
 
 if TYPE_CHECKING:
     from bench.material.workshop import Setup, Workshop
@@ -69,25 +70,42 @@ def tune(options: TuneOptions) -> Search:
     """Train what was not tried yet; keep the search after every training.
 
     Raises:
-        UserError: there is no such setting, it is no number, or a system is unknown; or there
-            are no steps.
+        UserError: there is no such setting, it is no number, or a value is not in its range; a
+            system is unknown or not trained; there are no steps; or the search as it was left is
+            of other data.
+    """
+    from bench.material.workshop import Workshop
+
+    setup = _setup(options)
+    plan = _plan(options, setup)
+    search = _begun(Workshop(setup), options)
+    for system, value in plan:
+        workshop = Workshop(replace(setup, change=(options.setting, value)))
+        search = search.as_kept(options.results_dir)
+        if not _is_known(search, workshop, system, value):
+            print(f"{system}: {options.setting} = {value:g}", file=sys.stderr, flush=True)
+            made = _try(workshop, system, value, options.seed)
+            search = search.add(made, options.results_dir)
+    render_searches(options.results_dir)
+    return search
+
+
+def _plan(options: TuneOptions, setup: Setup) -> list[tuple[str, float]]:
+    """Return systems and values, all of which can be trained.
+
+    Raises:
+        UserError: a system is unknown or not trained, or a value is none of the setting's.
     """
     from bench.material.workshop import Workshop
     from bench.systems import systems
 
-    setup = _setup(options)
-    usual = Workshop(setup)
-    search = _begun(usual, options)
+    check_seed(options.seed)
     plan = [(systems[each].name, value) for each in options.systems for value in options.values]
     for system, value in plan:
-        workshop = Workshop(replace(setup, change=(options.setting, value)))
-        if not _is_known(search, workshop, system, value):
-            print(f"{system}: {options.setting} = {value:g}", file=sys.stderr, flush=True)
-            made = _try(workshop, system, value, options.seed)
-            search = replace(search, tried=(*search.tried, made))
-            search.write(options.results_dir)
-    render_searches(options.results_dir)
-    return search
+        if systems[system].build is None:
+            raise UserError(f"{system} is not trained, so it cannot be tuned: leave it out.")
+        check(Workshop(replace(setup, change=(options.setting, value))).settings(system))
+    return plan
 
 
 def _setup(options: TuneOptions) -> Setup:
@@ -121,13 +139,9 @@ def _begun(workshop: Workshop, options: TuneOptions) -> Search:
         seed=options.seed,
         steps=steps,
         usual_steps=None if steps == usual else usual,
+        dataset_sha256=workshop.dataset.sha256,
     )
-    kept = [search for search in read_searches(options.results_dir) if _is_same(search, new)]
-    return replace(new, tried=kept[0].tried) if kept else new
-
-
-def _is_same(one: Search, other: Search) -> bool:
-    return replace(one, tried=()) == replace(other, tried=())
+    return new.as_kept(options.results_dir)
 
 
 def _is_known(search: Search, workshop: Workshop, system: str, value: float) -> bool:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.layout import Column, Grid, Row, Value, markdown_grids
 from bench.pages.provenance import commit_name
 from bench.records import slug, write_text
-from cookie.errors import DataError
+from cookie.errors import DataError, UserError
 from cookie.files import write_json
 
 FOLDER, NAME = "searches", "searches"
@@ -65,6 +65,7 @@ class Search:
         seed: of all trainings. steps: of each.
         tried: the trainings so far.
         usual_steps: the preset's where these are others; None where they are its own.
+        dataset_sha256: hash of the data; None in files of before it was kept.
     """
 
     dataset: str
@@ -77,6 +78,7 @@ class Search:
     steps: int
     tried: tuple[Tried, ...] = ()
     usual_steps: int | None = None
+    dataset_sha256: str | None = None
 
     def path(self, results: Path) -> Path:
         """Return where the search is kept."""
@@ -92,6 +94,35 @@ class Search:
     def write(self, results: Path) -> None:
         """Keep what was tried so far."""
         write_json(self.path(results), asdict(self))
+
+    def as_kept(self, results: Path) -> Search:
+        """Return the search with what its file holds by now: other processes add to it, too.
+
+        Raises:
+            UserError: the file is of other data.
+        """
+        path = self.path(results)
+        kept = _read(path) if path.is_file() else self
+        if not kept._is_like(self):
+            return self
+        if None not in (hashes := {kept.dataset_sha256, self.dataset_sha256}) and len(hashes) > 1:
+            raise UserError(
+                f"'{path}' is a search on other images or captions than these: delete it, or "
+                "choose another --results-dir."
+            )
+        return kept
+
+    def add(self, made: Tried, results: Path) -> Search:
+        """Return the search as it is kept by now with one training more, and keep it so."""
+        now = self.as_kept(results)
+        added = replace(now, tried=(*now.tried, made))
+        added.write(results)
+        return added
+
+    def _is_like(self, other: Search) -> bool:
+        """Whether both are one search, at whatever point and of whatever data."""
+        ours, theirs = (replace(each, tried=(), dataset_sha256=None) for each in (self, other))
+        return ours == theirs
 
 
 def read_searches(results: Path) -> list[Search]:

@@ -158,3 +158,56 @@ def test_a_pair_scorer_is_judged_by_more_queries_than_choose_its_weights(
     assert asked == [(8, 8), (8, 8), (24, 120)]
     assert one.queries > 120
     assert 0 < one.score <= 600
+
+
+def test_a_search_does_not_go_on_with_other_data(trainings: Trainings, tmp_path: Path) -> None:
+    found = tune(options(tmp_path, 1e-3))
+    assert found.dataset_sha256
+    replace(found, dataset_sha256="ab" * 32).write(tmp_path)
+    with pytest.raises(UserError, match="is a search on other images or captions than these"):
+        tune(options(tmp_path, 1e-3))
+    replace(found, dataset_sha256=None).write(tmp_path)  # as earlier versions left it
+    tune(options(tmp_path, 1e-3, 2e-3))
+    assert [value for _, value in trainings.made] == [1e-3, 1e-3, 2e-3, 2e-3]
+
+
+def test_two_searches_at_once_keep_what_both_try(
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is started and done while this one trains."""
+
+    def meanwhile(*arguments: Any) -> Any:  # noqa: ANN401
+        monkeypatch.setattr(train, "run", trainings)
+        tune(options(tmp_path, 2e-3))
+        return trainings(*arguments)
+
+    monkeypatch.setattr(train, "run", meanwhile)
+    found = tune(options(tmp_path, 1e-3, 2e-3))
+    assert {(one.system, one.value) for one in found.tried} == {
+        (system, value) for system in ("dual_stream", "cookie") for value in (1e-3, 2e-3)
+    }
+    assert read_searches(tmp_path) == [found]
+    assert len(trainings.made) == len(found.tried) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "values", "sentence"),
+    [
+        ({"setting": "head.layers"}, (1, 2.5), "head.layers cannot be 2.5"),
+        ({"setting": "head.layers"}, (1, -1), "head.layers is -1: choose 0 or more"),
+        ({}, (1e-3, -1.0), "train.learning_rate is -1.0: choose 0 or more"),
+        ({"setting": "train.evaluate_every"}, (0,), "train.evaluate_every is 0"),
+        ({"systems": ("cookie", "two_stage")}, (1e-3,), "two_stage is not trained, so it cannot"),
+        ({"seed": -1}, (1e-3,), "The seed is -1"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_first(
+    changes: dict[str, Any],
+    values: tuple[float, ...],
+    sentence: str,
+    trainings: Trainings,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        tune(options(tmp_path, *values, **changes))
+    assert trainings.made == []
