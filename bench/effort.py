@@ -58,6 +58,34 @@ def process_of(preset: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnsEffort:
+    """Budgets of full evaluations in turns; apart from :class:`Effort`, whose records stay valid.
+
+    Attributes:
+        seconds: no further round begins after so many. least, most: rounds; six are the fewest of
+            whose median a 95 % interval is known.
+        part: seconds of a pair scorer's part of the pairs in each round.
+    """
+
+    seconds: float = 120.0
+    least: int = 6
+    most: int = 15
+    part: float = 4.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+SMOKE_TURNS = TurnsEffort(seconds=1.0, least=2, most=3, part=0.05)
+
+
+def turns_effort_of(preset: str) -> TurnsEffort:
+    """Return the effort of full evaluations in turns that suits a preset."""
+    return SMOKE_TURNS if preset == "smoke" else TurnsEffort()
+
+
+@dataclass(frozen=True, slots=True)
 class GrowthEffort:
     """Time budgets at one gallery size; apart from :class:`Effort`, whose records they leave valid.
 

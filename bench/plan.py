@@ -22,7 +22,8 @@ def cells_of(rows: Sequence[str], seeds: Sequence[int], kinds: Iterable[Kind]) -
     """Return the cells that the table rows need, each once, in running order.
 
     Speed does not depend on the seed, so it is measured for the first one only; query latency is
-    one cell for all systems, because they are interleaved in one process.
+    one cell for all systems, because they are interleaved in one process, and so are the full
+    evaluations that claim C3 compares.
     """
     wanted = set(kinds)
     cells: dict[Cell, None] = {}
@@ -47,6 +48,12 @@ def merge(plans: Iterable[Sequence[Cell]]) -> list[Cell]:
     """Return the cells of several plans, each once, still in running order."""
     cells = dict.fromkeys(cell for plan in plans for cell in plan)
     return sorted(cells, key=lambda cell: ORDER.index(cell.kind))
+
+
+def timed_in_turns(kind: Kind, cells: Sequence[Cell]) -> list[str]:
+    """Return the systems that a cell of ``kind`` times in turns: those whose speed is asked for."""
+    timed = [cell.system for cell in cells if cell.kind == "efficiency"]
+    return [name for name in timed if kind in systems[name].kinds]
 
 
 def needed(cell: Cell, measured: Sequence[str]) -> list[Cell]:

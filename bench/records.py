@@ -24,6 +24,7 @@ Kind = Literal[
     "images",
     "texts",
     "efficiency",
+    "evaluations",
     "latency",
     "load",
     "growth",

@@ -133,7 +133,7 @@ def _register_compiled(name: str, marker: str, *, called: str) -> None:
             label=f"{plain.label}, compiled",
             marker=marker,
             build=None,
-            kinds=("efficiency", "latency", "load"),
+            kinds=("efficiency", "evaluations", "latency", "load"),
             compiled=True,
             note=COMPILED.format(called),
         )
@@ -209,7 +209,7 @@ register(
         marker="*",
         build=_cookie,
         parts=("cookie",),
-        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "latency", "load"),
+        kinds=("train", "accuracy", *UNIMODAL, "efficiency", "evaluations", "latency", "load"),
     )
 )
 _register_compiled("cookie", ">", called="COOKIE")
@@ -221,6 +221,7 @@ register(
         marker="s",
         build=_single_stream,
         parts=("single_stream",),
+        kinds=("train", "accuracy", "efficiency", "evaluations", "latency", "load"),
         note="A pair's score is the logit of the joint layers plus a multiple (of the "
         "preset) of the logit of the contrastive loss on their inputs, which also finds the hard "
         "negatives of training.",

@@ -87,8 +87,8 @@ def full_evaluation(
     )
     compiling = {}
     if spec.compiled:
-        modules, seconds = _compiled(modules, spec.family, bench, workshop.device)
-        compiling = {"compile_seconds": seconds}
+        modules = [compiled(modules[0], spec.family)]
+        compiling = {"compile_seconds": first_run(modules[0], spec.family, bench, workshop.device)}
     if not spec.cached:
         found = _naive(cast(PairScorer, modules[0]), bench)
     elif spec.family == "dual":
@@ -101,21 +101,23 @@ def full_evaluation(
     return found.to_dict(bench.corpus) | compiling
 
 
-def _compiled(
-    modules: Sequence[nn.Module], family: Family, bench: Bench, device: torch.device
-) -> tuple[list[nn.Module], float]:
-    """Return the model compiled, and the seconds of a first run on a few images.
+def compiled(module: nn.Module, family: Family) -> nn.Module:
+    """Return a dual encoder or a pair scorer compiled; its first run compiles."""
+    if family == "dual":
+        return CompiledEncoder(cast(DualEncoder, module))
+    return CompiledScorer(cast(PairScorer, module))
+
+
+def first_run(module: nn.Module, family: Family, bench: Bench, device: torch.device) -> float:
+    """Return the seconds of a run on a few images.
 
     All else that is measured comes after it, so that nothing of it is compiling.
     """
-    few = FirstImages(bench.corpus, FEW)
+    few, precision = FirstImages(bench.corpus, FEW), bench.precision
+    run: Callable[[], object] = partial(_all_pairs, cast(PairScorer, module), few, precision)
     if family == "dual":
-        encoder = CompiledEncoder(cast(DualEncoder, modules[0]))
-        seconds, _ = timed(bench.timer, partial(encoded, encoder, few, device, bench.precision))
-        return [encoder], seconds
-    scorer = CompiledScorer(cast(PairScorer, modules[0]))
-    seconds, _ = timed(bench.timer, partial(_all_pairs, scorer, few, bench.precision))
-    return [scorer], seconds
+        run = partial(encoded, cast(DualEncoder, module), few, device, precision)
+    return bench.timer.seconds(run)
 
 
 def _all_pairs(scorer: PairScorer, corpus: Corpus, precision: Precision) -> Tensor:
@@ -124,15 +126,21 @@ def _all_pairs(scorer: PairScorer, corpus: Corpus, precision: Precision) -> Tens
 
 
 def _dual(encoder: DualEncoder, bench: Bench, device: torch.device) -> FullEvaluation:
-    corpus, timer = bench.corpus, bench.timer
     encodings, rankings, started = list[float](), list[float](), time.perf_counter()
-    encode = partial(encoded, encoder, corpus, device, bench.precision)
     while len(encodings) < 2 or _more(len(encodings), started, bench.effort):
-        seconds, found = timed(timer, encode)
-        encodings.append(seconds)
-        rank = partial(evaluate, found.images, found.captions, corpus.caption_image)
-        rankings.append(timer.seconds(rank))
+        encoding, ranking = dual_once(encoder, bench, device)
+        encodings.append(encoding)
+        rankings.append(ranking)
     return FullEvaluation(encodings, rankings)
+
+
+def dual_once(encoder: DualEncoder, bench: Bench, device: torch.device) -> tuple[float, float]:
+    """Return the seconds of encoding all, and of ranking both directions."""
+    corpus = bench.corpus
+    encode = partial(encoded, encoder, corpus, device, bench.precision)
+    seconds, found = timed(bench.timer, encode)
+    rank = partial(evaluate, found.images, found.captions, corpus.caption_image)
+    return seconds, bench.timer.seconds(rank)
 
 
 def _more(done: int, started: float, effort: Effort) -> bool:
@@ -159,11 +167,16 @@ def _pair(scorer: PairScorer, bench: Bench, device: str) -> FullEvaluation:
     rate = float(np.median(rates))
     if pairs / rate > whole:
         return FullEvaluation([encoding], [pairs / each for each in rates], rate, extrapolated=True)
-    scoring, scores = timed(
-        timer, partial(score_matrix, scorer, *states, precision=bench.precision)
-    )
-    ranking = timer.seconds(lambda: evaluate_scores(scores, corpus.caption_image))
+    scoring, ranking = all_ranked(scorer, states, bench)
     return FullEvaluation([encoding], [scoring + ranking], pairs / scoring)
+
+
+def all_ranked(scorer: PairScorer, states: Prepared, bench: Bench) -> tuple[float, float]:
+    """Return the seconds of scoring all pairs, and of ranking both directions."""
+    score = partial(score_matrix, scorer, *states, precision=bench.precision)
+    scoring, scores = timed(bench.timer, score)
+    rank = partial(evaluate_scores, scores, bench.corpus.caption_image)
+    return scoring, bench.timer.seconds(rank)
 
 
 def _two_stage(

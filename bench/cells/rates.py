@@ -9,7 +9,7 @@ import numpy as np
 from baselines.pair_scoring import score_rows
 from baselines.pair_states import Prepared
 from bench.measure.timer import Timer
-from cookie.interfaces import PairScorer
+from cookie.interfaces import IndexArray, PairScorer
 from cookie.training.precision import Precision
 
 PROBE_PAIRS = 1024
@@ -35,12 +35,48 @@ def pair_rates(
         parts: how many.
         precision: of the joint layers.
     """
+    asked = captions_in(scorer, states, timer, seconds=seconds, precision=precision)
+    rate = partial(part_rate, scorer, states, timer, asked=asked, precision=precision)
+    return [rate(part) for part in range(parts)]
+
+
+def captions_in(
+    scorer: PairScorer,
+    states: Prepared,
+    timer: Timer,
+    *,
+    seconds: float,
+    precision: Precision,
+) -> int:
+    """Return how many captions, each with all images, are scored in about ``seconds``."""
     images, captions = len(states.images.tokens), len(states.texts.tokens)
-    order = np.random.default_rng(0).permutation(captions)
     score = partial(score_rows, scorer, *states, direction="t2i", precision=precision)
-    probe = order[: max(1, PROBE_PAIRS // images)]
+    probe = _order(captions)[: max(1, PROBE_PAIRS // images)]
     score(probe[:1])  # set-up
     once = timer.seconds(partial(score, probe))
-    asked = int(np.clip(seconds / once * len(probe), 1, captions))
-    chosen = [np.sort(np.roll(order, -part * asked)[:asked]) for part in range(parts)]
-    return [images * asked / timer.seconds(partial(score, part)) for part in chosen]
+    return int(np.clip(seconds / once * len(probe), 1, captions))
+
+
+def part_rate(
+    scorer: PairScorer,
+    states: Prepared,
+    timer: Timer,
+    part: int,
+    *,
+    asked: int,
+    precision: Precision,
+) -> float:
+    """Return pairs a second on the ``part``-th ``asked`` random captions with all images."""
+    images, rows = len(states.images.tokens), chosen(len(states.texts.tokens), asked, part)
+    score = partial(score_rows, scorer, *states, rows, "t2i", precision=precision)
+    return images * asked / timer.seconds(score)
+
+
+def chosen(captions: int, asked: int, part: int) -> IndexArray:
+    """Return the rows of the ``part``-th ``asked`` of so many captions, ascending."""
+    return np.sort(np.roll(_order(captions), -part * asked)[:asked])
+
+
+def _order(captions: int) -> IndexArray:
+    """Return the random order in which captions are taken, always the same."""
+    return np.random.default_rng(0).permutation(captions)

@@ -24,6 +24,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "train": ("steps", "seconds", "best_step", "trainable_parameters"),
     "accuracy": ("metrics", "sampled", "gallery"),
     "efficiency": ("full_evaluation", "throughput", "memory", "cost"),
+    "evaluations": ("systems", "rounds", "left_out"),
     "latency": ("systems", "gallery"),
     "load": ("gallery", "limit_s", "max_batch", "closed", "open"),
 }
@@ -197,6 +198,18 @@ def _load(path: Path, record: Record) -> Iterator[str]:
         yield "whether its highest rate is known from below alone is not what its loops say."
 
 
+def _turns(path: Path, record: Record) -> Iterator[str]:
+    """Full evaluations in turns are of the same rounds, and their sums are those of the samples."""
+    if record.cell.kind != "evaluations":
+        return
+    for name, found in record.values["systems"].items():
+        raw, repeats = record.samples[name], found["repeats"]
+        if {len(repeats), len(raw["encoding"]), len(raw["ranking"])} != {record.values["rounds"]}:
+            yield f"'{name}' was not timed in each of the {record.values['rounds']} rounds."
+        elif not np.allclose(np.add(raw["encoding"], raw["ranking"]), repeats):
+            yield f"the times of '{name}' are not the sums of its samples."
+
+
 _CHECKS: Mapping[str, Check] = {
     "place": _place,
     "settings": _settings,
@@ -206,6 +219,7 @@ _CHECKS: Mapping[str, Check] = {
     "ranks": _ranks,
     "history": _history,
     "load": _load,
+    "turns": _turns,
 }
 
 

@@ -49,6 +49,11 @@ class View:
         """The record of all systems' query latencies."""
         return self.one("latency", EVERY_SYSTEM)
 
+    @property
+    def evaluations(self) -> Record | None:
+        """The record of full evaluations that were timed in turns."""
+        return self.one("evaluations", EVERY_SYSTEM)
+
     def evidence(self, system: str) -> Evidence | None:
         """Return a system's answers over its seeds, or None."""
         records = self.of("accuracy", system)

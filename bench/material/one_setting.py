@@ -16,10 +16,10 @@ def changed(config: Config, setting: str, value: float) -> Config:
         UserError: there is no such setting, or it is no number; or it is a whole number and
             ``value`` is none.
     """
-    kind, (part, _, name) = type(number(config, setting)), setting.partition(".")
-    if kind is int and not float(value).is_integer():  # so are nan and the infinities
+    now, (part, _, name) = number(config, setting), setting.partition(".")
+    if isinstance(now, int) and not float(value).is_integer():  # so are nan and the infinities
         raise UserError(f"{setting} cannot be {value:g}: give whole numbers.")
-    parts: dict[str, Any] = {part: replace(getattr(config, part), **{name: kind(value)})}
+    parts: dict[str, Any] = {part: replace(getattr(config, part), **{name: type(now)(value)})}
     return replace(config, **parts)
 
 

@@ -76,8 +76,9 @@ def claim_grid(reports: Sequence[Report], results: Path) -> Grid:
         "What the abstracts claim, judged on what was measured here at the preset's number of "
         "training steps; what more steps change is told with *when does sharing pay?*. The "
         "interval is over images and, where both sides have several seeds, over those as well, "
-        "whichever reaches further, and p is the larger of both; a range over repeats stands in "
-        "for the interval where it is marked."
+        "whichever reaches further, and p is the larger of both. C3's is of the median over rounds "
+        "in which both systems are timed in turns; where it is marked, a range over repeats "
+        "stands in for it, of times taken one after the other."
     )
     return Grid(CLAIM_COLUMNS, rows, "Claims", lead)
 

@@ -32,7 +32,9 @@ SCENES = (
     "differences are not (docs/data.md)."
 )
 
-TIMED = frozenset({"efficiency", "latency", "load", "growth", "shortlist_speed", "cost"})
+TIMED = frozenset(
+    {"efficiency", "evaluations", "latency", "load", "growth", "shortlist_speed", "cost"}
+)
 """Kinds of cells whose results are times."""
 SHARED = "while other processes were at work on the GPU and may be too long"
 

@@ -34,7 +34,7 @@ CORE = frozenset({"dual_stream", "cookie", "single_stream"})
 """What claims C1 to C5 are about; the re-ranker and the naive loop are made of these."""
 TIERS: tuple[tuple[Kind, ...], ...] = (
     ("train", "accuracy"),
-    ("efficiency", "latency"),
+    ("efficiency", "evaluations", "latency"),
     ("images", "texts"),
     ("load",),
     ("growth",),

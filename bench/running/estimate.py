@@ -8,8 +8,9 @@ from functools import cached_property
 from statistics import median
 from typing import Literal, assert_never
 
-from bench.effort import growth_effort_of, load_effort_of
+from bench.effort import growth_effort_of, load_effort_of, turns_effort_of
 from bench.measure.peaks import matmul_peak
+from bench.plan import timed_in_turns
 from bench.records import Cell, Record, read
 from bench.running.choice import Estimate
 from bench.running.runner import Runner
@@ -78,6 +79,8 @@ class CostModel:
                 return self._unimodal(cell.kind)
             case "efficiency":
                 return self._efficiency(cell.system)
+            case "evaluations":
+                return self._evaluations(timed_in_turns("evaluations", cells))
             case "latency":
                 return self._latency(cells)
             case "load":
@@ -185,6 +188,15 @@ class CostModel:
         if systems[system].family == "dual":
             return START_SECONDS + max(self.effort.repeat, 2 * self._encoding()) + self._encoding()
         return START_SECONDS + 2 * self.effort.parts * self.effort.part + 2 * self._encoding()
+
+    def _evaluations(self, timed: Sequence[str]) -> float:
+        """The rounds, and one before them that compiles and finds the pairs of a part."""
+        effort, rows = turns_effort_of(self.config.preset), [systems[name] for name in timed]
+        parts = sum(row.family == "pair" for row in rows) * effort.part
+        turn = len(rows) * self._encoding() + parts
+        rounds = max(effort.least * turn, min(effort.most * turn, effort.seconds))
+        compiling = sum(row.compiled for row in rows) * COMPILE_SECONDS
+        return START_SECONDS + compiling + turn + rounds
 
     def _load(self) -> float:
         """Two closed loops, and the search for the highest rate."""

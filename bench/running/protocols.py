@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.cells import cost, images
-from bench.effort import growth_effort_of, load_effort_of, process_of
+from bench.effort import growth_effort_of, load_effort_of, process_of, turns_effort_of
 from bench.material.pretraining import pretraining_facts
 from bench.material.workshop import Workshop
 from bench.pages.provenance import TIMED
-from bench.plan import GROWING
+from bench.plan import GROWING, timed_in_turns
 from bench.records import EVERY_SYSTEM, Cell, Kind
 from bench.systems import SHORTLIST, changes, systems
 from cookie.errors import UserError
@@ -36,8 +36,6 @@ def protocol(
         cells: of the plan; what is timed in turns is timed with the systems that are in it.
     """
     common = {"limit": workshop.setup.limit}
-    timed = [c.system for c in cells if c.kind == "efficiency"]
-    timed = [name for name in timed if "latency" in systems[name].kinds]
     effort = workshop.effort.to_dict()
     weights = _weights(workshop, _parts(cell.system), cell.seed)
     timing = {"neighbors": NEIGHBORS, "shortlist": SHORTLIST, "effort": effort}
@@ -53,7 +51,11 @@ def protocol(
         "images": {"weights": weights, "k": images.K},
         "texts": {"weights": weights},
         "efficiency": timing,
-        "latency": {**timing, "systems": timed},
+        "evaluations": {
+            "systems": timed_in_turns("evaluations", cells),
+            "effort": turns_effort_of(workshop.setup.preset).to_dict(),
+        },
+        "latency": {**timing, "systems": timed_in_turns("latency", cells)},
         "load": {
             "neighbors": NEIGHBORS,
             "shortlist": SHORTLIST,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.findings.columns import by_pair_rate, peak, percentile_columns, reached
-from bench.findings.inference_time import per_mille
-from bench.layout import Missing, Value
+from bench.findings.inference_time import in_turns, per_mille, per_mille_of_rounds
+from bench.layout import Marked, Missing, Value
 from bench.records import EVERY_SYSTEM
 from bench.systems import compiled_name, systems
 from bench.tables.load_columns import load_columns
 
 if TYPE_CHECKING:
+    from bench.findings.inference_time import Ratio
     from bench.findings.sections import View
 
 REFERENCE = "single_stream"
+APART = "Timed one after the other and not in turns, so the machine's drift is in the ratio."
 MEMORY = {
     "allocated_bytes": "allocated",
     "reserved_bytes": "reserved",
@@ -54,15 +56,34 @@ def _evaluation(view: View, name: str) -> dict[str, Value]:
         )
     full = record.values["full_evaluation"]
     ratio: Value = Missing("The single-stream's speed is not measured in this section yet.")
-    if reference is not None:
-        other = reference.values["full_evaluation"]
-        either = full["extrapolated"] or other["extrapolated"]
-        ratio = by_pair_rate(per_mille(full, other).value, extrapolated=either)
+    if {name, against} <= (together := in_turns(view)).keys():
+        ratio = _related(per_mille_of_rounds, together[name], together[against])
+    elif reference is not None:
+        ratio = _related(per_mille, full, reference.values["full_evaluation"])
+        ratio = _apart(ratio, view, name, against) if together else ratio
     return {
         "evaluation_s": by_pair_rate(full["seconds"], extrapolated=full["extrapolated"]),
         "per_mille": ratio,
         "pairs_per_second": _pairs(full),
     }
+
+
+def _related(
+    relate: Callable[[Mapping[str, Any], Mapping[str, Any]], Ratio],
+    full: Mapping[str, Any],
+    other: Mapping[str, Any],
+) -> Value:
+    either = full["extrapolated"] or other["extrapolated"]
+    return by_pair_rate(relate(full, other).value, extrapolated=either)
+
+
+def _apart(ratio: Value, view: View, *names: str) -> Marked:
+    """Mark a ratio of times that were not taken in turns, in a section where others were."""
+    record = view.evaluations
+    left_out = {} if record is None else record.values["left_out"]
+    why = [left_out[name] for name in names if name in left_out]
+    remarks = [APART, *why, *([ratio.remark] if isinstance(ratio, Marked) else [])]
+    return Marked(ratio.value if isinstance(ratio, Marked) else ratio, " ".join(remarks))
 
 
 def _pairs(full: Mapping[str, Any]) -> Value:

@@ -31,7 +31,7 @@ from bench.layout import (
 from bench.plan import cells_of
 from bench.plots.pareto import Panel, Point, pareto
 from bench.published import published_grid
-from bench.records import Cell
+from bench.records import Cell, Kind
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 from bench.tables.speed_columns import speed_columns
@@ -54,6 +54,14 @@ ROWS = (
     "two_stage",
 )
 VARIANTS = ("dual_stream_triplet",)
+KINDS: tuple[Kind, ...] = (
+    "train",
+    "accuracy",
+    "efficiency",
+    "evaluations",
+    "latency",
+    "load",
+)
 
 SPEED = (
     SYSTEM,
@@ -93,7 +101,7 @@ LOAD = (
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
     """Return the cells that the table needs."""
     rows = ROWS + (VARIANTS if variants else ())
-    return cells_of(rows, seeds, ("train", "accuracy", "efficiency", "latency", "load"))
+    return cells_of(rows, seeds, KINDS)
 
 
 def has_rows(view: View) -> bool:
@@ -217,7 +225,8 @@ register(
         columns=(
             "**full evaluation**: all images x all captions in both directions, from pixels and "
             "token ids, weights loaded; **‰** is per mille of the single-stream's (of the compiled "
-            "one's for a compiled row).",
+            "one's for a compiled row): the median over rounds in which both took turns, where "
+            "there are such rounds, else of times taken one after the other.",
             "**p50, p95, p99** (n samples): one text query against the prepared image gallery, "
             "from token ids to the best ten; systems are measured in turns.",
             "**queries/s**: the same at the best batch size, measured and never 1/latency; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.plan import ORDER, cells_of, compilable, merge, only
+from bench.plan import ORDER, cells_of, compilable, merge, only, timed_in_turns
 from bench.records import Cell
 from bench.systems import System, register, suits, systems
 from bench.tables import tables
@@ -84,6 +84,15 @@ def test_compiled_rows_are_left_out_where_nothing_can_be_compiled(
     assert len(left) < len(cells)
     assert compilable(left, cpu) == left
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_timed_in_turns_is_what_is_timed_alone_as_well() -> None:
+    plan = tables["2"].cells((0,), False)
+    compared = ["cookie", "cookie_compiled", "single_stream", "single_stream_compiled"]
+    assert timed_in_turns("evaluations", plan) == compared
+    assert set(compared) < set(timed_in_turns("latency", plan))
+    assert timed_in_turns("evaluations", [Cell("efficiency", "cookie", 0)]) == ["cookie"]
+    assert timed_in_turns("evaluations", [Cell("train", "cookie", 0)]) == []
 
 
 def test_compiled_rows_are_none_of_the_smoke_preset() -> None:

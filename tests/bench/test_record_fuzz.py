@@ -19,7 +19,14 @@ from bench.records import parse, read
 from bench.report import render_all, render_dataset
 from bench.validate import validate
 from cookie.errors import DataError, UserError
-from tests.bench.hand_made import growth, shortlist_speed, shortlists, train, whole_section
+from tests.bench.hand_made import (
+    evaluations,
+    growth,
+    shortlist_speed,
+    shortlists,
+    train,
+    whole_section,
+)
 from tests.bench.test_report import stored
 
 FULL = os.environ.get("COOKIE_BENCH") == "full"
@@ -36,6 +43,7 @@ RECORDS = [
     growth(10_000, {name: 10 * p50 for name, p50 in SPEEDS.items()}),
     shortlists(LENGTHS),
     shortlist_speed(dict.fromkeys(LENGTHS, 0.01)),
+    evaluations({"cookie": [1.0, 1.1] * 3, "single_stream": [900.0, 1000.0] * 3}),
 ]
 
 

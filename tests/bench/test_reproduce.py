@@ -127,6 +127,7 @@ def test_a_small_run_from_end_to_end(tmp_path: Path) -> None:
     assert (results / "scenes" / "training_1.svg").is_file()
     page = report.read_text()
     assert "first 12 test images" in page
+    assert " rounds in turns " in page, "C3 is judged by the cell in which both take turns"
     assert not re.search(r"\b(nan|inf|None)\b", page)
     before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
 

@@ -15,15 +15,16 @@ from baselines.pair_states import prepare_corpus
 from bench.cells.full_evaluation import (
     Bench,
     FullEvaluation,
-    _compiled,
     _dual,
     _naive,
     _pair,
     _two_stage,
+    compiled,
+    first_run,
     list_rates,
     timed,
 )
-from bench.cells.rates import pair_rates
+from bench.cells.rates import captions_in, chosen, pair_rates, part_rate
 from bench.effort import Effort, effort_of
 from bench.measure.timer import Timer
 from bench.systems import Family
@@ -89,9 +90,9 @@ def test_compiling_is_timed_apart_and_first(
         return run
 
     monkeypatch.setattr(torch, "compile", noted)
-    (ready,), seconds = _compiled([model], family, bench(), CPU)
+    ready = compiled(model, family)
     assert isinstance(ready, kind)
-    assert seconds == 1.0
+    assert first_run(ready, family, bench(), CPU) == 1.0
     everything = {"encode_images", "encode_texts"}
     assert called == (
         everything if family == "dual" else {"tokens", "prepare_texts", "score_pairs"}
@@ -119,6 +120,17 @@ def test_rates_count_the_pairs_of_a_part() -> None:
     states = prepare_corpus(scorer, CORPUS, progress=False)
     rates = pair_rates(scorer, states, steady(), seconds=1.0, parts=3, precision="float32")
     assert rates == [PAIRS] * 3  # the probe takes all captions, and a call one second
+
+
+def test_every_part_has_captions_of_its_own_as_many_as_fit() -> None:
+    scorer = ToyScorer()
+    states = prepare_corpus(scorer, CORPUS, progress=False)
+    asked = captions_in(scorer, states, steady(), seconds=0.25, precision="float32")
+    assert asked == len(CORPUS.captions) // 4  # a call takes a second, whatever it scores
+    rate = part_rate(scorer, states, steady(2.0), 1, asked=asked, precision="float32")
+    assert rate == 20 * asked / 2.0
+    everything = np.concatenate([chosen(len(CORPUS.captions), asked, part) for part in range(4)])
+    assert len(set(everything)) == 4 * asked
 
 
 def test_lists_that_fit_are_scored_whole() -> None:

@@ -12,7 +12,15 @@ from bench.checks.records import check_records, read_records
 from bench.records import Record
 from cookie.config import digest_of
 from cookie.presets import PRESETS, preset
-from tests.bench.hand_made import accuracy, efficiency, load, train, uniform, whole_section
+from tests.bench.hand_made import (
+    accuracy,
+    efficiency,
+    evaluations,
+    load,
+    train,
+    uniform,
+    whole_section,
+)
 from tests.bench.test_report import stored
 
 RESULTS = Path("results")
@@ -134,6 +142,20 @@ def test_impossible_answers_are_found(column: str, value: list[int], words: str)
     ((check, problem),) = found(changed(made, samples=samples))
     assert check == "ranks"
     assert words in problem
+
+
+def test_turns_that_were_not_of_the_same_rounds_are_found() -> None:
+    made = evaluations({"cookie": [1.0, 1.1, 1.2], "single_stream": [900.0, 950.0, 920.0]})
+    assert found(made) == []
+    made.values["systems"]["cookie"]["repeats"].pop()
+    ((check, problem),) = found(made)
+    assert (check, problem) == ("turns", "'cookie' was not timed in each of the 3 rounds.")
+    made.values["systems"]["cookie"]["repeats"].append(1.3)
+    ((check, problem),) = found(made)
+    assert (check, problem) == ("turns", "the times of 'cookie' are not the sums of its samples.")
+    del made.samples["cookie"]  # type: ignore[attr-defined]
+    ((check, problem),) = found(made)
+    assert (check, "not as they should be" in problem) == ("turns", True)
 
 
 def test_missing_values_are_named() -> None:

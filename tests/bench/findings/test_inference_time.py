@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.findings.inference_time import faster, gallery_for, per_mille
+from bench.findings.inference_time import (
+    faster,
+    fastest,
+    gallery_for,
+    in_turns,
+    per_mille,
+    per_mille_of_rounds,
+)
 from bench.findings.sections import View, views
+from bench.layout import significant
 from bench.records import Record
-from tests.bench.hand_made import efficiency, evaluation, latency
+from tests.bench.hand_made import efficiency, evaluation, evaluations, latency
 
 
 def view(*records: Record) -> View:
@@ -83,6 +91,108 @@ def test_compiling_that_gains_nothing_is_not_judged_by() -> None:
     found = faster(view(efficiency("cookie", 4.0), slower, efficiency("single_stream", 1000.0)))
     assert "compiled" not in found.reason
     assert found.outcome == "does not hold"
+
+
+DRIFTS = (1.0, 1.7, 0.8, 1.3, 1.0, 2.0, 0.9, 1.1, 1.5)
+"""How many times as long everything takes in a round of nine."""
+
+
+def drifting(cookie: float, single: float, *, noise: float = 0.0) -> dict[str, list[float]]:
+    """Return seconds of rounds in which the machine's speed changes for both sides alike."""
+    shares = [1 + noise * (place - 4) for place in range(9)]
+    return {
+        "cookie": [cookie * drift * share for drift, share in zip(DRIFTS, shares, strict=True)],
+        "single_stream": [single * drift for drift in DRIFTS],
+    }
+
+
+def test_a_drift_that_hits_both_in_a_round_is_not_in_the_ratio() -> None:
+    seconds = drifting(2.9, 1000.0)
+    verdict = faster(view(evaluations(seconds)))
+    assert verdict.outcome == "holds"
+    assert verdict.effect is not None
+    assert verdict.effect.value == pytest.approx(2.9)
+    assert verdict.effect.low == pytest.approx(verdict.effect.high)
+    assert verdict.effect.bounds == "95 % interval over 9 rounds in turns"
+    assert "2.90 per mille (95 % interval over 9 rounds in turns 2.90 to 2.90)" in verdict.reason
+    assert "one after the other" not in verdict.reason
+    one, two = (evaluation(1.0) | {"repeats": seconds[name]} for name in seconds)
+    assert per_mille(one, two).high > 2 * 2.9, "the range over repeats holds all of the drift"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "outcome"), [(2.9, "holds"), (3.0, "undecided"), (3.1, "does not hold")]
+)
+def test_c3_is_judged_by_the_interval_over_rounds(cookie: float, outcome: str) -> None:
+    """Of nine rounds it is the second lowest to the second highest: 3 % to either side."""
+    verdict = faster(view(evaluations(drifting(cookie, 1000.0, noise=0.01))))
+    assert verdict.effect is not None
+    bounds = verdict.effect.low, verdict.effect.high
+    assert bounds == pytest.approx((0.97 * cookie, 1.03 * cookie))
+    assert verdict.outcome == outcome
+
+
+def test_the_rounds_decide_also_where_both_were_timed_alone() -> None:
+    apart = efficiency("cookie", 4.0), efficiency("single_stream", 1000.0)
+    assert faster(view(*apart)).outcome == "does not hold"
+    found = faster(view(*apart, evaluations(drifting(2.0, 1000.0))))
+    assert found.outcome == "holds"
+    assert "COOKIE 2.2 s and the single-stream 18.3 min (extrapolated" in found.reason
+
+
+def test_sections_without_rounds_say_that_the_drift_is_not_in_the_range() -> None:
+    apart = efficiency("cookie", 2.0, spread=0.1), efficiency("single_stream", 1000.0)
+    reason = faster(view(*apart)).reason
+    assert "2.00 per mille (range over repeats 1.90 to 2.10; the two were timed one" in reason
+    assert "one after the other and not in turns, so what the machine drifts by" in reason
+
+
+def test_few_rounds_have_a_range() -> None:
+    one, two = (evaluation(1.0) | {"repeats": list(times)} for times in ((2, 3, 5), (1000,) * 3))
+    ratio = per_mille_of_rounds(one, two)
+    assert (ratio.value, ratio.low, ratio.high) == (3.0, 2.0, 5.0)
+    assert ratio.bounds == "range over 3 rounds in turns"
+    with pytest.raises(ValueError, match="shorter"):
+        per_mille_of_rounds(one, two | {"repeats": [1.0]})
+
+
+def test_of_the_rounds_too_each_is_taken_at_its_best() -> None:
+    """Compiling gains COOKIE a half and costs the single-stream something."""
+    rounds = drifting(4.0, 1000.0)
+    rounds["cookie_compiled"] = [each / 2 for each in rounds["cookie"]]
+    rounds["single_stream_compiled"] = [1.1 * each for each in rounds["single_stream"]]
+    shown = view(efficiency("single_stream_compiled", 1.0), evaluations(rounds))
+    found = faster(shown)
+    assert found.outcome == "holds"
+    assert "COOKIE (compiled) 2.2 s and the single-stream 18.3 min" in found.reason
+    assert "2.00 per mille (95 % interval" in found.reason
+    assert "; neither compiled, 4.00 per mille (4.00 to 4.00)" in found.reason
+    best = fastest(shown, "cookie"), fastest(shown, "single_stream")
+    assert [one.name for one in best if one] == ["cookie_compiled", "single_stream"]
+
+
+def test_rounds_that_lack_a_side_are_not_compared() -> None:
+    lonely = evaluations({"cookie": [1.0] * 6}, left_out={"single_stream": "It did not fit."})
+    apart = efficiency("cookie", 4.0), efficiency("single_stream", 1000.0)
+    assert in_turns(view(lonely)) == {}
+    assert faster(view(*apart, lonely)).reason == faster(view(*apart)).reason
+    compiled = evaluations({"cookie": [1.0] * 6, "single_stream_compiled": [500.0] * 6})
+    found = faster(view(*apart, compiled))
+    assert "the single-stream (compiled) 500 s" in found.reason
+    assert "neither compiled" not in found.reason
+
+
+def test_the_gallery_is_that_of_the_times_that_are_compared() -> None:
+    """3/4 encode and 1/4 ranks: (1.5 n + 0.5 n n) / (750 n + 250 n n) is 2/1000 at any n."""
+    found = faster(view(efficiency("cookie", 9.0), evaluations(drifting(2.0, 1000.0))))
+    assert "by the measured rates" not in found.reason
+    rounds = drifting(4.0, 1000.0)
+    record = evaluations(rounds)
+    record.values["systems"]["cookie"]["parts"] = {"encoding": 4.4, "ranking": 0.0}
+    full, reference = (record.values["systems"][name] for name in rounds)
+    size = gallery_for(3.0, full, reference)
+    assert size is not None
+    assert f"at about {significant(size)} images" in faster(view(record)).reason
 
 
 def test_per_mille_is_bounded_by_worst_against_best() -> None:

@@ -17,6 +17,7 @@ from bench.measure.percentiles import (
     median_interval,
     name,
     percentile,
+    rank_interval,
     ratio_interval,
     required_samples,
     summary,
@@ -95,6 +96,26 @@ def test_the_median_interval_agrees_with_resampling() -> None:
     ranks = np.searchsorted(samples, [got.low, low, got.high, high])
     assert abs(ranks[0] - ranks[1]) <= 1
     assert abs(ranks[2] - ranks[3]) <= 1
+
+
+def test_the_rank_interval_is_the_narrowest_that_counting_allows() -> None:
+    """Each sample lies above the median or below, a fair coin: all 2 ** n throws are counted."""
+    for size in range(6, 16):
+        got = rank_interval([float(number) for number in range(1, size + 1)])
+        assert got is not None
+        low, high = int(got.low), int(got.high)
+        assert high == size + 1 - low
+        below = [sum(throw) for throw in itertools.product((0, 1), repeat=size)]
+        held = sum(low <= count < high for count in below) / 2**size
+        narrower = sum(low + 1 <= count < high - 1 for count in below) / 2**size
+        assert held >= 0.95 > narrower
+        assert held == pytest.approx(1 - 2 * stats.binom.cdf(low - 1, size, 0.5))
+
+
+def test_the_rank_interval_asks_for_six_samples_in_any_order() -> None:
+    assert rank_interval([5.0, 1.0, 4.0, 2.0, 3.0]) is None
+    assert rank_interval([5.0, 1.0, 4.0, 2.0, 3.0, 9.0]) == Interval(1.0, 9.0)
+    assert rank_interval([5.0, 1.0, 4.0, 2.0, 3.0, 9.0], 0.99) is None
 
 
 def test_the_median_interval_covers_the_true_median() -> None:

@@ -12,13 +12,25 @@ import pytest
 from bench.ablation.sharing_points import DEPTHS
 from bench.material.workshop import Setup, Workshop
 from bench.records import EVERY_SYSTEM, Cell, Kind, read, write_text
-from bench.running.estimate import COST_SECONDS, CostModel, _estimate, estimates
+from bench.running.estimate import (
+    COMPILE_SECONDS,
+    COST_SECONDS,
+    START_SECONDS,
+    CostModel,
+    _estimate,
+    estimates,
+)
 from bench.running.runner import Runner, RunOptions
 from tests.bench.hand_made import train, uniform
 
 RATE = 1e9
 SYSTEM = {
-    **{"latency": EVERY_SYSTEM, "growth": EVERY_SYSTEM, "cost": "open_clip"},
+    **{
+        "latency": EVERY_SYSTEM,
+        "evaluations": EVERY_SYSTEM,
+        "growth": EVERY_SYSTEM,
+        "cost": "open_clip",
+    },
     **{"shortlists": "two_stage", "shortlist_speed": "two_stage"},
 }
 
@@ -48,13 +60,25 @@ def test_every_kind_takes_some_time(kind: Kind, model: CostModel) -> None:
     assert 0 < model.seconds(one, [one]) < 3600
 
 
-def test_no_kind_is_taken_for_latency(model: CostModel) -> None:
-    """The latency cell alone depends on how many systems are timed beside it."""
+def test_no_kind_is_taken_for_one_in_turns(model: CostModel) -> None:
+    """Cells in turns alone depend on how many systems are timed beside them."""
     timed = [Cell("efficiency", name, 0) for name in ("cookie", "dual_stream", "single_stream")]
     for kind in get_args(Kind):
         one = cell(kind, 1_000 if kind == "growth" else 0)
         alone, beside = model.seconds(one, [one]), model.seconds(one, [one, *timed])
-        assert (beside > alone) == (kind == "latency"), kind
+        assert (beside > alone) == (kind in ("latency", "evaluations")), kind
+
+
+def test_evaluations_in_turns_by_hand(model: CostModel) -> None:
+    """Smoke: two rounds at least and three at most in a second, and one before them."""
+    names = ("cookie", "single_stream", "dual_stream")
+    timed = [Cell("efficiency", name, 0) for name in names]  # the last one takes no turn
+    turn = 2 * model._encoding() + 0.05
+    rounds = max(2 * turn, min(3 * turn, 1.0))
+    found = model.seconds(cell("evaluations"), timed)
+    assert found == pytest.approx(START_SECONDS + turn + rounds)
+    compiled = [*timed, Cell("efficiency", "cookie_compiled", 0)]
+    assert model.seconds(cell("evaluations"), compiled) >= found + COMPILE_SECONDS
 
 
 def test_one_modality_costs_its_own_items(model: CostModel) -> None:

@@ -17,7 +17,14 @@ from bench.report import render_all
 from bench.tables import tables
 from bench.web.tables import grid_markup
 from tests.bench.findings.test_unimodal import noise, texts
-from tests.bench.hand_made import growth, shortlist_speed, shortlists, uniform, whole_section
+from tests.bench.hand_made import (
+    evaluations,
+    growth,
+    shortlist_speed,
+    shortlists,
+    uniform,
+    whole_section,
+)
 from tests.bench.tables.test_table_3_and_4 import images
 from tests.bench.tables.test_table_8 import DUAL, PAIR
 from tests.bench.test_report import stored
@@ -38,6 +45,7 @@ def everything() -> list[Record]:
         *(growth(size, MEDIANS) for size in (1_000, 10_000)),
         shortlists(LENGTHS),
         shortlist_speed(times),
+        evaluations({"cookie": [1.2] * 6, "single_stream": [4000.0] * 6}),
         DUAL,
         PAIR,
     ]

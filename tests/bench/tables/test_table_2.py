@@ -11,8 +11,17 @@ from bench.findings.sections import views
 from bench.layout import Marked, Missing
 from bench.records import EVERY_SYSTEM, Cell, Kind, Record, Section
 from bench.tables import Block, tables
+from bench.tables.speed_columns import APART
 from bench.tables.table_2 import _points, tie_bounds
-from tests.bench.hand_made import efficiency, latency, load, train, uniform, whole_section
+from tests.bench.hand_made import (
+    efficiency,
+    evaluations,
+    latency,
+    load,
+    train,
+    uniform,
+    whole_section,
+)
 
 
 def block(*records: Record) -> Block:
@@ -43,6 +52,29 @@ def test_a_compiled_row_is_related_to_the_compiled_single_stream() -> None:
     assert rows["COOKIE, compiled"]["per_mille"] == pytest.approx(2.5)
     assert rows["COOKIE"]["per_mille"] == pytest.approx(4.0)
     assert isinstance(rows["COOKIE, compiled"]["rsum"], Missing)
+
+
+def test_the_ratio_is_that_of_the_rounds_where_there_are_rounds() -> None:
+    """Alone COOKIE was measured in a slow hour: 8 per mille; side by side it takes 2."""
+    alone = [efficiency("cookie", 8.0), efficiency("two_stage", 50.0)]
+    alone += [efficiency("cookie_compiled", 7.0), efficiency("single_stream", 1000.0)]
+    alone.append(efficiency("single_stream_compiled", 700.0))
+    rounds = {"cookie": [2.0, 4.0, 2.0], "single_stream": [1000.0, 2000.0, 1000.0]}
+    reason = "torch could not compile it."
+    together = evaluations(rounds, left_out={"cookie_compiled": reason}, extrapolated=False)
+    rows = by_system(block(*alone, together))
+    assert rows["COOKIE"]["per_mille"] == pytest.approx(2.0)
+    assert rows["COOKIE"]["evaluation_s"] == 8.0
+    assert rows["single-stream"]["per_mille"] == pytest.approx(1000.0)
+    apart, failed = (rows[name]["per_mille"] for name in ("COOKIE, top 16 re-ranked", COMPILED))
+    assert (apart.value, apart.remark) == (pytest.approx(50.0), APART)
+    assert (failed.value, failed.remark) == (pytest.approx(10.0), f"{APART} {reason}")
+    marked = by_system(block(*alone, evaluations(rounds)))["COOKIE"]["per_mille"]
+    assert marked.value == pytest.approx(2.0)
+    assert marked.remark.startswith("Extrapolated")
+
+
+COMPILED = "COOKIE, compiled"
 
 
 def test_a_gpus_sections_show_kernel_times_beside_request_times() -> None:
@@ -277,6 +309,7 @@ def test_cells() -> None:
     assert Cell("efficiency", "cookie", 3) in cells
     assert Cell("efficiency", "cookie", 4) not in cells
     assert Cell("latency", EVERY_SYSTEM, 3) in cells
+    assert [c for c in cells if c.kind == "evaluations"] == [Cell("evaluations", EVERY_SYSTEM, 3)]
     loaded = [cell for cell in cells if cell.kind == "load"]
     names = (
         "dual_stream",
