@@ -71,5 +71,5 @@ SOURCES = {
         "A tighter crop would cut objects off that the captions count.",
     ),
     "cookie/config.py": ("the value is chosen on validation", "their loss stayed at chance"),
-    "README.md": ("chosen on Flickr8k's validation split", "whose captions name colors and sides"),
+    "README.md": ("on Flickr8k's validation split", "whose captions name colors and sides"),
 }
