@@ -70,7 +70,9 @@ def reproduce(options: Options) -> None:
     device = resolve_device(options.device)
     setup = Setup(options.dataset, chosen_preset(options), device, options.data_root, options.limit)
     run_options = RunOptions(options.accuracy_seconds, options.force)
-    runner = Runner(Workshop(setup), options.results_dir, run_options)
+    workshop = Workshop(setup)
+    workshop.dataset.require("train", "val", "test")
+    runner = Runner(workshop, options.results_dir, run_options)
     asked = _sharing_plan(options, runner.workshop) if options.sharing else plan(options)
     cells = compilable(_chosen(options, asked), runner.workshop.device)
     if options.dry_run:

@@ -71,14 +71,16 @@ def tune(options: TuneOptions) -> Search:
 
     Raises:
         UserError: there is no such setting, it is no number, or a value is not in its range; a
-            system is unknown or not trained; there are no steps; or the search as it was left is
-            of other data.
+            system is unknown or not trained; there are no steps; the data set has nothing to train
+            or to validate on; or the search as it was left is of other data.
     """
     from bench.material.workshop import Workshop
 
     setup = _setup(options)
     plan = _plan(options, setup)
-    search = _begun(Workshop(setup), options)
+    workshop = Workshop(setup)
+    workshop.dataset.require("train", "val")
+    search = _begun(workshop, options)
     for system, value in plan:
         workshop = Workshop(replace(setup, change=(options.setting, value)))
         search = search.as_kept(options.results_dir)

@@ -132,7 +132,9 @@ class Workshop:
         key = text_layers, view == "delete", regime
         if key not in self._corpora:
             made = self._build(self.dataset, text_layers, view, regime)
-            self._corpora[key] = made | {"test": self._limited(made["test"])}
+            self._corpora[key] = made | {
+                name: self._limited(corpus) for name, corpus in made.items() if name == "test"
+            }
         return self._corpora[key]
 
     def _build(

@@ -49,6 +49,7 @@ def run_train(options: Train) -> None:
     with process_group(device) as processes:
         with processes.main_first():  # it reads and decodes, the others find what it kept
             dataset = load_dataset(options.dataset, options.data_root, config.preset)
+            dataset.require("train", "val")
             folder = options.run or _folder(options, config, dataset, stage)
             require_same_data(folder, dataset.sha256)
             made = _makings(options, config, device, start, dataset)

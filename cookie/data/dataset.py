@@ -82,6 +82,10 @@ class Split:
         return {"images": len(self), "captions": captions, "captions_per_image": histogram}
 
 
+SPLITS = ("train", "val", "test")
+"""What a data set may have; which of them it needs, the task at hand decides."""
+
+
 @dataclass(frozen=True)
 class RetrievalDataset:
     """A named data set.
@@ -89,7 +93,7 @@ class RetrievalDataset:
     Attributes:
         name: as the command line knows it.
         sha256: 64 hex digits over captions, splits, and what identifies the images.
-        splits: ``train``, ``val`` and ``test``.
+        splits: ``train``, ``val`` and ``test``; a data set may lack some, or have them empty.
     """
 
     name: str
@@ -97,10 +101,34 @@ class RetrievalDataset:
     splits: Mapping[str, Split]
 
     def split(self, name: str) -> Split:
-        """Return split ``name``; an unknown one suggests the nearest."""
-        if name not in self.splits:
+        """Return split ``name``, which has images.
+
+        Raises:
+            DataError: the data set lacks it, or it is empty.
+            UserError: no data set has such a split (the nearest name is suggested).
+        """
+        if name not in {*self.splits, *SPLITS}:
             raise unknown(f"split of {self.name}", name, self.splits)
+        self.require(name)
         return self.splits[name]
+
+    def require(self, *names: str) -> None:
+        """Raise :class:`DataError` unless there are images in each of the splits ``names``.
+
+        For what begins long before it comes to the last of them.
+        """
+        for name in names:
+            if name not in self.filled:
+                others = f"only {' and '.join(self.filled)}" if self.filled else "nor any others"
+                raise DataError(
+                    f"The data set '{self.name}' has no {name} images, {others}: add some as "
+                    "docs/data.md tells, or choose another data set."
+                )
+
+    @property
+    def filled(self) -> list[str]:
+        """The names of the splits that have images."""
+        return [name for name, split in self.splits.items() if len(split)]
 
     def facts(self) -> dict[str, Any]:
         """Return what a record states of the data: name, hash, and each split's counts."""

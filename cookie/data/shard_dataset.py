@@ -18,14 +18,13 @@ import numpy as np
 from tqdm import tqdm
 
 from cookie.data.containers import Folder, Tar
-from cookie.data.dataset import RetrievalDataset, Split
+from cookie.data.dataset import SPLITS, RetrievalDataset, Split
 from cookie.data.shard_images import ShardImages
 from cookie.data.shard_index import Entry, index_of
 from cookie.errors import DataError
 from cookie.files import home
 from cookie.interfaces import IndexArray
 
-SPLITS = ("train", "val", "test")
 HELD_OUT = 1000
 """Most training images that become the validation split where there is none."""
 HELD_SHARE = 20

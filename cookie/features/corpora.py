@@ -36,7 +36,7 @@ def build_corpora(
     text_layers: int | None = None,
     encoders: Encoders | None = None,
 ) -> dict[str, Corpus]:
-    """Return a corpus for every split of ``dataset``.
+    """Return a corpus for every split of ``dataset`` that has images.
 
     In the regime ``frozen``, with pretrained encoders, a corpus holds encoder output, computed on
     the first call and kept under ``cache_dir``; otherwise pixels and token ids.
@@ -75,7 +75,7 @@ def _broken(dataset: RetrievalDataset, config: Config, cache_dir: Path) -> list[
 
 def _count_faults(dataset: RetrievalDataset, config: Config) -> None:
     """Name the samples that are known to be unusable, before anything is made of the others."""
-    images = unkept(dataset, _TRAIN, config.vision.image_size) if _TRAIN in dataset.splits else None
+    images = unkept(dataset, _TRAIN, config.vision.image_size) if _TRAIN in dataset.filled else None
     found = Broken(config.train.broken_images)
     for index, fault in images.faults.items() if images else ():
         found.add(index, DataError(fault))
@@ -93,14 +93,14 @@ def _whole_corpora(
     if config.regime != "frozen" or (encoders is None and not _pretrained(config)):
         return {
             name: _pixel_corpus(dataset, name, config, tokenizer, device, cache_dir)
-            for name in dataset.splits
+            for name in dataset.filled
         }
     encoders = encoders or Encoders(
         build_visual_encoder(config.vision),
         build_text_encoder(config.text, tokenizer.vocabulary_size),
     )
     builder = FeatureBuilder(dataset, config, tokenizer, device, cache_dir, text_layers, encoders)
-    return {name: builder.corpus(name) for name in dataset.splits}
+    return {name: builder.corpus(name) for name in dataset.filled}
 
 
 def _pretrained(config: Config) -> bool:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from bench.findings.histories import problems
 from bench.records import read
 from bench.reproduce import Options, listing, plan
 from bench.tables import tables
-from cookie.errors import run_main
+from cookie.errors import DataError, run_main
+from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images
 
 
 def command(
@@ -80,6 +82,17 @@ def test_bad_input_is_one_sentence(
     assert said.startswith("error: ")
     assert message in said
     assert said.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("missing", ["train", "val", "test"])
+def test_a_missing_split_is_told_before_any_cell(missing: str, tmp_path: Path) -> None:
+    parts = [part for part in ("train", "val", "test") if part != missing]
+    write_annotations(tmp_path / "mine", [entry(f"{part}.jpg", part) for part in parts])
+    write_images(tmp_path / "mine", {f"{part}.jpg": jpeg(n) for n, part in enumerate(parts)})
+    options = Options(table="1", dataset="mine", preset="smoke", device="cpu", data_root=tmp_path)
+    with pytest.raises(DataError, match=f"'mine' has no {missing} images, only"):
+        reproduce.reproduce(replace(options, results_dir=tmp_path / "results"))
     assert not (tmp_path / "results").exists()
 
 

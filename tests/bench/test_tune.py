@@ -16,6 +16,7 @@ from bench.pages.searches import read_searches
 from bench.tune import TuneOptions, tune
 from cookie.errors import UserError
 from cookie.presets import preset
+from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images
 
 
 class Trainings:
@@ -113,6 +114,16 @@ def test_no_steps_are_told(trainings: Trainings, tmp_path: Path) -> None:
 def test_what_is_no_number_is_told(setting: str, trainings: Trainings, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no number in the configuration"):
         tune(options(tmp_path, 1.0, setting=setting))
+    assert trainings.made == []
+
+
+def test_data_without_a_validation_split_are_told_first(
+    trainings: Trainings, tmp_path: Path
+) -> None:
+    write_annotations(tmp_path / "data" / "mine", [entry("a.jpg", "train"), entry("b.jpg", "test")])
+    write_images(tmp_path / "data" / "mine", {"a.jpg": jpeg(1), "b.jpg": jpeg(2)})
+    with pytest.raises(UserError, match="'mine' has no val images, only train and test"):
+        tune(options(tmp_path, 1e-3, dataset="mine", data_root=tmp_path / "data"))
     assert trainings.made == []
 
 

@@ -135,3 +135,24 @@ def test_the_folder_one_is_in_may_be_the_runs_own(tmp_path: Path, monkeypatch: p
     folder = train("--run", tmp_path / "run")
     monkeypatch.chdir(folder)
     assert train("--run", ".") == folder
+
+
+@pytest.mark.parametrize("missing", ["train", "val"])
+def test_a_missing_split_is_told_before_anything_is_decoded(
+    missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    kept = [entry(name, part) for part, name in NAMES if part != missing]
+    write_annotations(tmp_path / "data" / "mine", kept)
+    assert f"'mine' has no {missing} images, only" in refusal(capsys)
+    assert not (tmp_path / "home" / "cache").exists()
+    assert _folders() == []
+
+
+def test_an_empty_split_that_is_not_asked_for_does_no_harm(tmp_path: Path):
+    for part in ("train", "val", "test"):
+        (tmp_path / "data" / "beside" / part).mkdir(parents=True)
+    for part, name in NAMES:
+        path = tmp_path / "data" / "beside" / part / name
+        path.write_bytes(jpeg(7))
+        path.with_suffix(".txt").write_text("a dog")
+    assert "beside" in train("--dataset", "beside").name

@@ -70,3 +70,18 @@ def test_the_data_root_is_given_or_set_or_here(monkeypatch: pytest.MonkeyPatch) 
     assert find_data_root() == Path("/somewhere")
     monkeypatch.setenv("COOKIE_DATA", "")
     assert find_data_root() == Path("data")
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_a_split_that_is_missing_or_empty_is_named(name: str) -> None:
+    train, empty = build_split(Plain(1), ["x"], [["a"]]), build_split(Plain(0), [], [])
+    dataset = RetrievalDataset("mine", "0" * 64, {"train": train, "test": empty})
+    said = f"The data set 'mine' has no {name} images, only train: add some"
+    with pytest.raises(DataError, match=said):
+        dataset.split(name)
+    with pytest.raises(DataError, match=said):
+        dataset.require("train", name)
+    dataset.require("train")
+    assert dataset.filled == ["train"]
+    with pytest.raises(DataError, match="no train images, nor any others: add some"):
+        RetrievalDataset("mine", "0" * 64, {}).require("train")
