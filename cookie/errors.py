@@ -1,7 +1,9 @@
 """Errors that a user can mend, each said in one sentence that names the thing and the mend."""
 
+import codecs
 import difflib
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -14,6 +16,15 @@ class UserError(Exception):
 
 class DataError(UserError):
     """A data set that is missing, incomplete or broken."""
+
+
+def is_text(string: str) -> bool:
+    """Return whether ``string`` has whole characters alone: JSON and file names may have halves."""
+    try:
+        string.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -29,12 +40,27 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def _as_bytes_or_escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Print the bytes of a name that is no text as they are; escape what is not even that."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+_ANY_NAME = "cookie.any_name"
+codecs.register_error(_ANY_NAME, _as_bytes_or_escaped)
+
+
 def run_main(main: Callable[[], None]) -> None:
     """Run a command's ``main``; a :class:`UserError` becomes one sentence and exit code 2.
 
     So does what the system says of a file, such as a name that is too long or a full disk.
-    Ctrl-C exits with 130, and a reader that has gone, as ``head`` does, with 1.
+    Ctrl-C exits with 130, and a reader that has gone, as ``head`` does, with 1. What is printed may
+    hold any name that a file can have.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=_ANY_NAME)
     try:
         main()
         sys.stdout.flush()

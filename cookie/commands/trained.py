@@ -11,6 +11,7 @@ import torch
 
 from cookie.data.catalog import load_dataset
 from cookie.data.dataset import RetrievalDataset
+from cookie.data.tokenizer import require_text
 from cookie.devices import resolve_device
 from cookie.encoding import (
     Embeddings,
@@ -69,6 +70,7 @@ def run_search(options: Search) -> None:
     """Print the images of a gallery that match a sentence best."""
     if options.top < 1:
         raise UserError(f"--top is {options.top}: ask for at least one image.")
+    require_text(options.query)
     indexes[options.index]  # an unknown name is refused before anything is encoded
     embeddings, facts, run = _gallery(options)
     query = run.encode_query(options.query).to(embeddings.images.device)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from cookie.errors import DataError, unknown
+from cookie.errors import DataError, is_text, unknown
 from cookie.registry import Registry
 
 if TYPE_CHECKING:
@@ -157,13 +157,15 @@ def build_split(
     """Assemble a split from each image's list of captions.
 
     Raises:
-        DataError: a caption is empty, or an image has none.
+        DataError: a caption is empty or holds half a character, or an image has none.
     """
     for image_name, texts in zip(names, captions, strict=True):
         if not texts:
             raise DataError(f"Image '{image_name}' has no captions: add one or remove the image.")
         if not all(text.strip() for text in texts):
             raise DataError(f"Image '{image_name}' has an empty caption: fill or remove it.")
+        if not is_text("".join(texts)):
+            raise DataError(f"Image '{image_name}' has half a character in a caption: mend it.")
     flat = tuple(" ".join(text.split()) for texts in captions for text in texts)
     owners = np.repeat(np.arange(len(names)), [len(texts) for texts in captions])
     caption_image = owners.astype(np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 
 from cookie.data.archives import ArchivedImages, ImageIndex, Location, index_images
 from cookie.data.dataset import RetrievalDataset, Split, build_split, datasets
-from cookie.errors import DataError
+from cookie.errors import DataError, is_text
 
 SPLIT_NAMES = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 """Karpathy's names; MSCOCO's ``restval`` is customarily trained on."""
@@ -128,7 +128,10 @@ def _add(image: dict[str, Any], splits: dict[str, _Entries], path: Path) -> None
         raise DataError(f"'{path}' has no captions for '{name}': get the file with sentences.")
     entries = splits[split]
     entries.names.append(name)
-    entries.captions.append([_caption(sentence) for sentence in sentences])
+    captions = [_caption(sentence) for sentence in sentences]
+    if not is_text("".join(captions)):
+        raise DataError(f"'{path}' has half a character in a caption of '{name}': mend it.")
+    entries.captions.append(captions)
     entries.image_ids.append(_id(image.get("cocoid", image.get("imgid", -1))))
     entries.caption_ids += [_id(sentence.get("sentid", -1)) for sentence in sentences]
 
@@ -137,7 +140,6 @@ def _caption(sentence: dict[str, Any]) -> str:
     raw = sentence["raw"]
     if not isinstance(raw, str):
         raise TypeError(f"a caption is {raw!r}")
-    raw.encode()  # JSON can hold half a character, which nothing else can
     return raw
 
 
@@ -161,7 +163,8 @@ def _image_name(image: dict[str, Any], path: Path) -> str:
     name = PurePosixPath(image.get("filepath") or "") / image["filename"]
     if name.is_absolute() or ".." in name.parts or "\\" in str(name):
         raise DataError(f"'{path}' names an image outside its folder, '{name}': mend it.")
-    str(name).encode()  # refuses half a character, as a caption's
+    if not is_text(str(name)):
+        raise DataError(f"'{path}' has half a character in the name {str(name)!a}: mend it.")
     return str(name)
 
 

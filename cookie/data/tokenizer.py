@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from tokenizers import Encoding, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
-from tokenizers import models, normalizers, pre_tokenizers
 from torch import Tensor
 
 from cookie.config import TextConfig
-from cookie.errors import UserError
+from cookie.errors import UserError, is_text
 from cookie.files import replacing
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -123,10 +123,13 @@ class Tokenizer:
         Args:
             captions: (N,) strings.
             max_tokens: [CLS] and [SEP] included, at least 3.
+
+        Raises:
+            UserError: there is no room for a word, or a string holds half a character.
         """
         if max_tokens < 3:
             raise UserError(f"max_tokens is {max_tokens}: [CLS], a word and [SEP] need 3.")
-        encodings = self._backend.encode_batch(list(captions), add_special_tokens=False)
+        encodings = self._cut(captions)
         words = [encoding.ids[: max_tokens - 2] for encoding in encodings]
         lengths = np.array([len(row) + 2 for row in words], dtype=np.int64)
         columns = np.arange(lengths.max(initial=2))
@@ -137,10 +140,27 @@ class Tokenizer:
         ids[np.arange(len(words)), lengths - 1] = self.sep_id
         return Tokens(torch.from_numpy(ids), torch.from_numpy(columns < lengths[:, None]))
 
+    def _cut(self, captions: Sequence[str]) -> list[Encoding]:
+        try:
+            return self._backend.encode_batch(list(captions), add_special_tokens=False)
+        except TypeError:  # all that the library says
+            for caption in captions:
+                require_text(caption)
+            raise
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the tokens of one caption as text, special tokens left out."""
         tokens = [self._backend.id_to_token(int(index)) for index in ids]
         return " ".join(token for token in tokens if token and token not in SPECIAL)
+
+
+def require_text(string: str) -> None:
+    """Raise :class:`UserError` where ``string`` holds half a character, as JSON or a name may."""
+    if not is_text(string):
+        raise UserError(
+            f"{string!a} is no text, since it holds half a character or bytes of another "
+            "encoding: give it as UTF-8."
+        )
 
 
 def _words(backend: Backend, caption: str) -> list[str]:

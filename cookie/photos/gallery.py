@@ -57,7 +57,7 @@ def kept_photos(run: Run, folder: Path) -> Gallery:
 
     Says on the error stream why photographs that were encoded earlier are encoded again.
     """
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
     path = home() / "galleries" / f"{name}-{run.digest[:16]}-v{VERSION}.safetensors"
     try:
         if path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,3 +79,25 @@ def test_a_reader_that_has_gone_is_no_error(lines: int) -> None:
         said = errors.read()
     assert writer.wait(60) == 1
     assert said == ""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [
+        ("utf-8:strict", b"caf\xe9 \xc3\xa9 \n\\ud83d\n"),
+        ("ascii:strict", b"caf\xe9 \\xe9 \n\\ud83d\n"),
+    ],
+)
+def test_any_name_can_be_printed(encoding: str, printed: bytes) -> None:
+    """A file's name in another encoding comes out as its own bytes where the terminal allows."""
+    program = (
+        "from cookie.errors import run_main\n"
+        "run_main(lambda: print('caf\\udce9 \\xe9', '\\n\\ud83d', sep=' '))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )
+    assert done.stdout == printed

@@ -118,6 +118,7 @@ def test_flags_change_single_settings_of_a_preset():
             ["search", "x", "--gallery", "absent", "--index", "hsnw"],
             "Unknown index 'hsnw': did you mean 'hnsw'?",
         ),
+        (["search", "caf\udce9", "--gallery", "absent"], r"'caf\udce9' is no text"),
         (["evaluate", "--run", "absent"], "There is no folder 'absent': train with"),
         (["evaluate", "--run", "."], "is '.' a run?"),
         (["data", "facts", "flickr8k", "--data-root", "absent"], "absent"),

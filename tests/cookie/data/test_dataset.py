@@ -40,9 +40,13 @@ def test_captions_are_flattened_with_their_owners() -> None:
 
 @pytest.mark.parametrize(
     ("captions", "message"),
-    [([["a"], []], "'y' has no captions"), ([["a", "\n "], ["b"]], "'x' has an empty caption")],
+    [
+        ([["a"], []], "'y' has no captions"),
+        ([["a", "\n "], ["b"]], "'x' has an empty caption"),
+        ([["a"], ["b", "c \ud83d"]], "'y' has half a character in a caption"),
+    ],
 )
-def test_missing_captions_are_named(captions: list[list[str]], message: str) -> None:
+def test_captions_that_are_none_are_named(captions: list[list[str]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         build_split(Plain(2), ["x", "y"], captions)
 

@@ -142,6 +142,11 @@ def broken(**more: object) -> list[dict[str, Any]]:
         ([entry("a.jpg", filepath="x/../..")], "outside its folder"),
         ([entry("a.jpg", filepath="/x")], "outside its folder"),
         ([entry("..\\a.jpg")], "outside its folder"),
+        ([entry("a\ud83d.jpg")], r"half a character in the name 'a\\ud83d\.jpg'"),
+        (
+            [entry("a.jpg", sentences=[{"raw": "a \ud83d dog"}])],
+            r"half a character in a caption of 'a\.jpg'",
+        ),
         ([entry(3)], "not a caption file"),  # type: ignore[arg-type]
         ([entry("a.jpg"), entry("a.jpg", "test")], r"lists 'a\.jpg' 2 times"),
         ([], "lists no images"),

@@ -116,6 +116,13 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path, text: str) -> None
         Tokenizer.load(tmp_path / "missing.json")
 
 
+@pytest.mark.parametrize("text", ["a \ud83d dog", "caf\udce9"])
+def test_half_a_character_is_told(text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        WORDS.encode(["a dog", text], 8)
+    assert f"{text!a} is no text" in str(caught.value)
+
+
 def test_a_tokenizer_without_special_tokens_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     WORDS.save(path)

@@ -107,6 +107,14 @@ def test_a_folder_is_encoded_once(run: Run, photos: Path, monkeypatch: pytest.Mo
     assert equal(first, encode_photos(run, photos)[0])
 
 
+def test_names_in_another_encoding_are_no_obstacle(run: Run, photos: Path):
+    folder = photos.rename(photos.with_name(os.fsdecode(b"caf\xe9")))
+    (folder / "0.png").rename(folder / os.fsdecode(b"\xe9.png"))
+    embeddings, facts = kept_photos(run, folder)
+    assert len(facts["names"]) == 4
+    assert equal(kept_photos(run, folder)[0], embeddings)
+
+
 def test_a_gallery_of_pixels_that_were_decoded_otherwise_is_not_used(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
 ):
