@@ -106,11 +106,17 @@ def _open(folder: Path | None, device: torch.device) -> Run:
 
 
 def _corpus(run: Run, dataset: RetrievalDataset, split: str, processes: Processes) -> Corpus:
-    """Return a split's corpus; what is kept on disk of it, the first process makes."""
+    """Return a split's corpus; what is kept on disk of it, the first process makes.
+
+    Raises:
+        DataError: an image is unreadable: a training goes on without it, a result does not.
+    """
     device = next(run.model.parameters()).device
     only = dataclasses.replace(dataset, splits={split: dataset.split(split)})
+    whole = dataclasses.replace(run.config.train, broken_images=0)
+    config = dataclasses.replace(run.config, train=whole)
     with processes.main_first():
-        return build_corpora(only, run.config, run.tokenizer, device=device)[split]
+        return build_corpora(only, config, run.tokenizer, device=device)[split]
 
 
 def _table(metrics: RetrievalMetrics) -> str:

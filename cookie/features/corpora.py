@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from cookie.nn.encoders import (
 )
 
 __all__ = ["Encoders", "build_corpora"]
+_LOG = logging.getLogger("cookie.data")
 _TRAIN = "train"
 
 
@@ -59,6 +61,8 @@ def build_corpora(
     _count_faults(dataset, config)
     made = _whole_corpora(dataset, config, tokenizer, device, cache_dir, text_layers, encoders)
     if _TRAIN in made and (broken := _broken(dataset, config, cache_dir)):
+        told = "%d of %d training images of %s cannot be read: trained without them."
+        _LOG.warning(told, len(broken), made[_TRAIN].image_count, dataset.name)
         made[_TRAIN] = WithoutImages(made[_TRAIN], broken)
     return made
 

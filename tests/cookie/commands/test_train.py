@@ -156,3 +156,22 @@ def test_an_empty_split_that_is_not_asked_for_does_no_harm(tmp_path: Path):
         path.write_bytes(jpeg(7))
         path.with_suffix(".txt").write_text("a dog")
     assert "beside" in train("--dataset", "beside").name
+
+
+@pytest.mark.parametrize("command", ["evaluate", "encode"])
+def test_no_result_comes_from_a_training_split_with_unreadable_images(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    (tmp_path / "data" / "mine" / "images" / "train3.jpg").write_bytes(jpeg(1)[:150])
+    folder = train("--train.broken-images", "1")
+    arguments = {"evaluate": (), "encode": ("mine", "--output", str(tmp_path / "gallery"))}[command]
+    common = ("--run", str(folder), "--split", "train", "--device", "cpu")
+    monkeypatch.setattr(sys, "argv", ["cookie", command, *arguments, *common])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "train3.jpg' in " in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "gallery").exists()

@@ -102,6 +102,16 @@ def test_training_never_asks_for_them(tmp_path: Path):
     assert len(made["val"].captions) == 4
 
 
+def test_they_are_counted_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """The second training decodes nothing, and would otherwise say nothing."""
+    data, cache = photographs(tmp_path), tmp_path / "cache"
+    tokenizer = Tokenizer.from_captions(data.split("train").captions)
+    for _ in range(2):
+        caplog.clear()
+        build_corpora(data, config(2), tokenizer, device="cpu", cache_dir=cache)
+        assert "2 of 8 training images of mine cannot be read" in caplog.text
+
+
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_no_result_comes_from_part_of_a_split(tmp_path: Path, split: str):
     data = photographs(tmp_path, split)
