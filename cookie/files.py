@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +17,8 @@ from typing import Any
 
 from cookie.errors import UserError
 
+_TIDY: set[Path] = set()
+"""Folders in which this process has looked for what killed ones left."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -29,7 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block succeeds.
 
     The data reaches the disk before the name does, so a power cut leaves the old file or the new
-    one. When the block fails nothing is left behind and ``path`` is as it was.
+    one. When the block fails nothing is left behind and ``path`` is as it was. What a kill left
+    goes when a later process writes into the folder and no other does.
 
     Raises:
         UserError: the disk is full.
@@ -37,16 +41,50 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        with _writing_in(path.parent):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
     except Exception as error:
         if not _is_full(error):
             raise
         raise UserError(f"No space left while writing '{path}': free some and run again.") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing_in(folder: Path) -> Iterator[None]:
+    """Share ``folder`` with its other writers, having deleted what killed ones left there.
+
+    A writer holds a lock on the folder itself, which the system lets go of when it dies: whoever
+    gets the lock for itself alone knows that nobody is writing. Once a process and folder is
+    enough, and a cache has thousands of files.
+    """
+    descriptor, place = os.open(folder, os.O_RDONLY), folder.resolve()
+    try:
+        if place not in _TIDY and _locked(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            _TIDY.add(place)
+            for path in filter(_is_partial, place.iterdir()):
+                path.unlink(missing_ok=True)
+        _locked(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, how: int) -> bool:
+    """Return whether the lock is ours: another may have it, or the file system has none."""
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError:
+        return False
+    return True
+
+
+def _is_partial(path: Path) -> bool:
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.partial", path.name, re.DOTALL) is not None
 
 
 def remove_partial(folder: Path) -> None:

@@ -123,3 +123,45 @@ def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch):
     assert home() == Path(".cookie")
     monkeypatch.setenv("COOKIE_HOME", "/elsewhere")
     assert home() == Path("/elsewhere")
+
+
+LEAVE = """
+import os, pathlib, sys
+from cookie.files import replacing
+with replacing(pathlib.Path(sys.argv[1])) as part:
+    part.touch()
+    {then}
+"""
+
+
+def writer(path: Path, then: str) -> subprocess.Popen[str]:
+    """Return a process that writes ``path`` and does something before it is done."""
+    command = [sys.executable, "-c", LEAVE.format(then=then), str(path)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_a_killed_process_left_goes_when_the_next_one_writes(tmp_path: Path):
+    killed = writer(tmp_path / "pixels", "os.kill(os.getpid(), 9)")
+    killed.communicate()
+    (left,) = tmp_path.iterdir()
+    kept = tmp_path / ".mine.partial"
+    kept.touch()
+    with replacing(tmp_path / "other") as part:
+        part.touch()
+        assert not left.exists()
+    assert sorted(tmp_path.iterdir()) == [kept, tmp_path / "other"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path):
+    busy = writer(tmp_path / "pixels", "print(flush=True); input()")
+    assert busy.stdout is not None
+    busy.stdout.readline()
+    (unfinished,) = tmp_path.iterdir()
+    with replacing(tmp_path / "other") as part:
+        part.touch()
+        write_json(tmp_path / "within", {})
+        assert unfinished.exists()
+    assert unfinished.exists()
+    busy.communicate("\n")
+    assert busy.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"pixels", "other", "within"}

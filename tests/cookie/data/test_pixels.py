@@ -129,4 +129,6 @@ def test_an_interruption_leaves_nothing_behind(
 
 
 def test_an_empty_split_has_no_pixels(tmp_path: Path) -> None:
-    assert open_pixels(dataset(Counted(0)), "test", 8, tmp_path).shape == (0, 3, 8, 8)
+    with pytest.raises(DataError, match="no test images"):
+        open_pixels(dataset(Counted(0)), "test", 8, tmp_path)
+    assert list(tmp_path.iterdir()) == []
