@@ -27,11 +27,16 @@ def is_text(string: str) -> bool:
     return True
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """Return the error for an unknown ``name`` of a ``kind``, suggesting the nearest known one."""
+def unknown(kind: str, name: str, known: Iterable[str], more: str = "") -> UserError:
+    """Return the error for an unknown ``name`` of a ``kind``, suggesting the nearest known one.
+
+    Where none is near all are listed, and ``more`` says what else there might be.
+    """
     names = sorted(known)
     nearest = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean '{nearest[0]}'?" if nearest else f"choose one of: {', '.join(names)}."
+    hint = (
+        f"did you mean '{nearest[0]}'?" if nearest else f"choose one of: {', '.join(names)}{more}."
+    )
     return UserError(f"Unknown {kind} '{name}': {hint}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cookie.data.catalog import load_dataset
+from cookie.errors import UserError
 
 if TYPE_CHECKING:
     from cookie.commands.options import DataFacts, DataShards, DataShow
@@ -42,5 +43,16 @@ def run_shards(options: DataShards) -> None:
     dataset = load_dataset(options.name, options.data_root, options.preset)
     split = dataset.split(options.split)
     folder = options.output or Path(f"{dataset.name}-{options.split}-shards")
+    _check_place(folder, -(-len(split) // max(1, options.shard_size)))
     paths = write_shards(samples_of(split, options.image_size), folder, options.shard_size)
     print(f"{len(split)} images in {len(paths)} shards: {folder}")
+
+
+def _check_place(folder: Path, count: int) -> None:
+    """Raise :class:`UserError` where shards beyond those to be written would be read with them."""
+    own = {f"{number:05d}.tar" for number in range(count)}
+    others = sorted(path.name for path in folder.glob("*.tar") if path.name not in own)
+    if others:
+        raise UserError(
+            f"'{folder}' has shards of something else, such as '{others[0]}': name an empty folder."
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
 from cookie.data import scenes as scenes  # registers itself
 from cookie.data.dataset import RetrievalDataset, datasets, growers
-from cookie.data.karpathy import is_folder_name, load_karpathy
-from cookie.errors import unknown
+from cookie.data.karpathy import ROOTS, is_folder_name, load_karpathy
+from cookie.errors import DataError, UserError, unknown
 
 
 def find_data_root(data_root: Path | None = None) -> Path:
@@ -35,12 +36,34 @@ def load_dataset(
     root = find_data_root(data_root)
     if name in datasets:
         return datasets[name](root, preset)
-    if is_folder_name(name) and (folder := root / name).is_dir():
-        from cookie.data.shard_dataset import has_samples, load_samples
+    if is_folder_name(name) and (root / name).is_dir():
+        return _load_folder(name, root / name)
+    raise _unknown(name, root)
 
-        known = any(folder.glob(f"dataset_{name}.json*")) or not has_samples(folder)
-        return load_karpathy(name, folder) if known else load_samples(name, folder)
-    raise unknown("dataset", name, datasets)
+
+def _load_folder(name: str, folder: Path) -> RetrievalDataset:
+    from cookie.data.shard_dataset import has_samples, load_samples
+
+    if any(folder.glob(f"dataset_{name}.json*")):
+        return load_karpathy(name, folder)
+    if has_samples(folder):
+        return load_samples(name, folder)
+    raise DataError(
+        f"'{folder}' has no dataset_{name}.json, no shards, and no images with captions beside "
+        "them: docs/data.md tells the layout."
+    )
+
+
+def _unknown(name: str, root: Path) -> UserError:
+    """Return the error for a name that is neither registered nor that of a folder in ``root``."""
+    folders = set[str]()
+    if not root.is_dir():
+        more = f"; others would be folders in the data root, and '{root}' is no folder: {ROOTS}"
+    else:
+        folders = {path.name for path in root.iterdir() if path.is_dir()}
+        more = f", or make a folder '{root / name}'" if is_folder_name(name) else ""
+    near = difflib.get_close_matches(name, folders.union(datasets), n=1)  # a root may hold anything
+    return unknown("dataset", name, near or datasets, more)
 
 
 def can_grow(name: str) -> bool:

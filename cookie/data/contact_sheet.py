@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from cookie.data.dataset import RetrievalDataset, Split
+from cookie.errors import UserError
 from cookie.files import replacing
 
 COLUMNS = 2
@@ -17,6 +18,8 @@ MARGIN = 12
 LINE = 17
 LETTERS = 64
 """Of a line of captions at most."""
+MOST_ROWS = 250
+"""A quarter of a gigabyte, where captions are few; further sheets take the rest."""
 
 
 def contact_sheet(
@@ -30,8 +33,18 @@ def contact_sheet(
         rows: of two images each.
         split: which part of the data set.
         start: the first image shown.
+
+    Raises:
+        UserError: there are no or too many rows, no such split, or no such image to start at.
     """
     part = dataset.split(split)
+    if not 1 <= rows <= MOST_ROWS:
+        raise UserError(f"A sheet cannot have {rows} rows: choose from 1 to {MOST_ROWS}.")
+    if not 0 <= start < len(part):
+        raise UserError(
+            f"The {split} images of {dataset.name} have the numbers 0 to {len(part) - 1}, so a "
+            f"sheet cannot start at {start}: choose one of them."
+        )
     shown = range(start, min(start + COLUMNS * rows, len(part)))
     height = max(PICTURE, *(LINE * len(_lines(part, index)) for index in shown), 1) + 2 * MARGIN
     width = PICTURE + TEXT_WIDTH + 3 * MARGIN

@@ -29,6 +29,10 @@ EXPECTED: dict[str, dict[str, tuple[int, ...]]] = {
 """Images a split may have. Flickr8k goes about with one training photograph missing."""
 
 
+ROOTS = "give --data-root or set COOKIE_DATA (docs/data.md tells the layout)"
+"""What to do where data are not found."""
+
+
 @dataclass
 class _Entries:
     """What a split is assembled from, image by image."""
@@ -76,9 +80,10 @@ for _name in EXPECTED:
 def _find_annotations(name: str, folder: Path) -> Path:
     if not folder.parent.is_dir():
         raise DataError(
-            f"The data root '{folder.parent}' is no folder: "
-            "give --data-root or set COOKIE_DATA (docs/data.md tells the layout)."
+            f"The data root '{folder.parent}' is no folder, and '{name}' would be in it: {ROOTS}."
         )
+    if not folder.is_dir():
+        raise DataError(f"There is no folder '{folder}', where '{name}' would be: {ROOTS}.")
     for suffix in (".json", ".json.gz"):
         path = folder / f"dataset_{name}{suffix}"
         if path.is_file():

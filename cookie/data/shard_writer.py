@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cookie.data.dataset import Split
+from cookie.data.decoding import MAX_PIXELS
 from cookie.data.shards import Sample
 from cookie.errors import UserError
 from cookie.files import replacing
@@ -41,7 +43,14 @@ def write_shards(samples: Iterable[Sample], folder: Path, size: int = 1000) -> l
 
 
 def samples_of(split: Split, image_size: int) -> Iterator[Sample]:
-    """Yield a split's images, ``image_size`` pixels a side as lossless PNG, with all captions."""
+    """Yield a split's images, ``image_size`` pixels a side as lossless PNG, with all captions.
+
+    Raises:
+        UserError: images of that size are none, or could not be read again.
+    """
+    most = math.isqrt(MAX_PIXELS)
+    if not 1 <= image_size <= most:
+        raise UserError(f"Images cannot be {image_size} pixels a side: choose from 1 to {most}.")
     starts = np.searchsorted(split.caption_image, np.arange(len(split) + 1))
     for index in range(len(split)):
         file = io.BytesIO()

@@ -327,7 +327,7 @@ def test_a_checkpoint_without_its_head_is_refused(refused: Command, tmp_path: Pa
         (["vilt", "--limit", "1"], "--limit needs at least 2 images."),
         (["vilt", "--dataset", "coco-1k", "--limit", "9"], "the whole test split of MSCOCO"),
         (["vilt", "--dataset", "coco-5k", "--split", "val"], "the whole test split of MSCOCO"),
-        (["vilt", "--dataset", "coco-1k"], "has no dataset_coco.json"),
+        (["vilt", "--dataset", "coco-1k"], "coco', where 'coco' would be"),
         (["vilt", "--seconds", "0"], "--seconds needs a positive number"),
     ],
 )

@@ -349,6 +349,49 @@ def test_settings_of_another_version_are_refused():
         settings_from(Config, values)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("show", "--rows", "0"), "cannot have 0 rows: choose from 1 to"),
+        (("show", "--rows", "-1"), "cannot have -1 rows"),
+        (("show", "--rows", "100000"), "cannot have 100000 rows"),
+        (("show", "--start", "-1"), "have the numbers 0 to 23, so a sheet cannot start at -1"),
+        (("show", "--start", "24"), "cannot start at 24"),
+        (("shards", "--image-size", "0"), "cannot be 0 pixels a side: choose from 1 to 8000"),
+        (("shards", "--image-size", "-4"), "cannot be -4 pixels"),
+        (("shards", "--image-size", "1000000000"), "cannot be 1000000000 pixels"),
+        (("shards", "--shard-size", "0"), "A shard of 0 samples is none"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_told(
+    arguments: tuple[str, ...],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    command, *others = arguments
+    place = ("--output", tmp_path / "new", "--split", "test", "--preset", "smoke")
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, "data", command, "scenes", *place, *others)
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shards_are_not_mixed_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    options = ("--output", tmp_path, "--split", "test", "--image-size", "8", "--shard-size")
+    command = ("data", "shards", "scenes", "--preset", "smoke", *options)
+    call(monkeypatch, *command, "10")
+    call(monkeypatch, *command, "10")  # the same again
+    with pytest.raises(SystemExit):
+        call(monkeypatch, *command, "20")
+    assert "has shards of something else, such as '00002.tar'" in capsys.readouterr().err
+    assert len(list(read_shard(tmp_path / "00000.tar"))) == 10
+
+
 def test_data_shards_writes_a_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

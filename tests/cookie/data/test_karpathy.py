@@ -214,6 +214,9 @@ def test_the_published_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_root_folder_or_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data root '.*nowhere' is no folder.*COOKIE_DATA"):
         load_dataset("flickr8k", tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"no folder '.*flickr8k', where 'flickr8k' would be: give"):
+        load_dataset("flickr8k", tmp_path)
+    (tmp_path / "flickr8k").mkdir()
     with pytest.raises(DataError, match=r"flickr8k' has no dataset_flickr8k\.json"):
         load_dataset("flickr8k", tmp_path)
 

@@ -351,8 +351,8 @@ def test_paths_and_links_lead_nowhere(tmp_path: Path):
         ({"notes.txt": b"words"}, "holds no samples to train on"),
         ({"val/x.txt": b"words"}, "holds no samples to train on"),
         ({"a.jpg": jpeg(), "a.txt": b"words"}, "holds 1 usable samples: two are the least"),
-        ({"a.jpg": jpeg()}, r"has no dataset_mine\.json"),
-        ({}, r"has no dataset_mine\.json"),
+        ({"a.jpg": jpeg()}, r"has no dataset_mine\.json, no shards, and no images with captions"),
+        ({}, r"has no dataset_mine\.json, no shards, and no images with captions"),
     ],
 )
 def test_folders_without_samples_are_refused(
