@@ -147,6 +147,15 @@ def load_embeddings(path: Path) -> tuple[Embeddings, dict[str, Any]]:
     return embeddings, facts
 
 
+def is_embeddings(path: Path) -> bool:
+    """Return whether ``path`` looks like what :func:`save_embeddings` writes; it may be damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            return "facts" in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
 def _encode(
     encode: Callable[[IndexArray], Tensor],
     order: IndexArray,

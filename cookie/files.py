@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         UserError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
+    temporary = _temporary(path.parent, path.name)
     try:
         with _writing_in(path.parent):
             yield temporary
@@ -107,6 +107,29 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_place(path: Path) -> None:
+    """Raise unless a file can be written at ``path``: for what works long before it writes.
+
+    Nothing is made, neither the file nor folders that it will be in.
+
+    Raises:
+        UserError: it is a folder, or the system does not let one write there.
+    """
+    try:
+        if path.is_dir():
+            raise UserError(f"'{path}' is a folder: name a file in it.")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        trial = _temporary(folder, path.name)
+        trial.touch()
+        trial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be written ({error.strerror}): name another.") from None
+
+
+def _temporary(folder: Path, name: str) -> Path:
+    return folder / f".{name}.{uuid.uuid4().hex[:8]}.partial"
 
 
 def require_space(folder: Path, size: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cookie.data.catalog import load_dataset
 from cookie.errors import UserError
+from cookie.files import require_place
 
 if TYPE_CHECKING:
     from cookie.commands.options import DataFacts, DataShards, DataShow
@@ -17,8 +18,9 @@ def run_show(options: DataShow) -> None:
     """Write a contact sheet of a data set."""
     from cookie.data.contact_sheet import contact_sheet
 
+    path = options.output or Path(f"{options.name}-{options.split}.png")
+    require_place(path)
     dataset = load_dataset(options.name, options.data_root, options.preset)
-    path = options.output or Path(f"{dataset.name}-{options.split}.png")
     contact_sheet(dataset, path, options.rows, options.split, options.start)
     print(path)
 
@@ -40,9 +42,9 @@ def run_shards(options: DataShards) -> None:
     """Write a split as WebDataset shards and say where they are."""
     from cookie.data.shard_writer import samples_of, write_shards
 
-    dataset = load_dataset(options.name, options.data_root, options.preset)
-    split = dataset.split(options.split)
-    folder = options.output or Path(f"{dataset.name}-{options.split}-shards")
+    folder = options.output or Path(f"{options.name}-{options.split}-shards")
+    require_place(folder / "00000.tar")
+    split = load_dataset(options.name, options.data_root, options.preset).split(options.split)
     _check_place(folder, -(-len(split) // max(1, options.shard_size)))
     paths = write_shards(samples_of(split, options.image_size), folder, options.shard_size)
     print(f"{len(split)} images in {len(paths)} shards: {folder}")

@@ -16,11 +16,13 @@ from cookie.devices import resolve_device
 from cookie.encoding import (
     Embeddings,
     encode_corpus,
+    is_embeddings,
     load_embeddings,
     save_embeddings,
 )
 from cookie.errors import UserError
 from cookie.features.corpora import build_corpora
+from cookie.files import require_place
 from cookie.interfaces import Corpus
 from cookie.photos.gallery import check_photos, encode_photos, kept_photos
 from cookie.retrieval import RetrievalMetrics, evaluate
@@ -51,7 +53,11 @@ def run_encode(options: Encode) -> None:
     """Write the embeddings of a folder of photographs, or of a data set's split.
 
     Several processes share the work; one writes.
+
+    Raises:
+        UserError: no embeddings can be written there; said first.
     """
+    _check_output(options.output)
     device = local_device(resolve_device(options.device))
     with process_group(device) as processes:
         run = _open(options.run, device)
@@ -70,6 +76,8 @@ def run_search(options: Search) -> None:
     """Print the images of a gallery that match a sentence best."""
     if options.top < 1:
         raise UserError(f"--top is {options.top}: ask for at least one image.")
+    if options.sheet is not None:
+        require_place(options.sheet)
     require_text(options.query)
     indexes[options.index]  # an unknown name is refused before anything is encoded
     embeddings, facts, run = _gallery(options)
@@ -88,6 +96,13 @@ def run_search(options: Search) -> None:
         return
     for rank, hit in enumerate(hits, 1):
         print(f"{rank:>3}  {hit['score']:.4f}  {hit['image']}")
+
+
+def _check_output(path: Path) -> None:
+    """Raise :class:`UserError` unless embeddings can be written at ``path``, over such at most."""
+    require_place(path)
+    if path.exists() and not is_embeddings(path):
+        raise UserError(f"'{path}' is there and is no file of embeddings: choose another --output.")
 
 
 def _report_evaluation(

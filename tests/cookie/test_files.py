@@ -17,6 +17,7 @@ from cookie.files import (
     home,
     remove_partial,
     replacing,
+    require_place,
     require_space,
     sha256,
     write_json,
@@ -110,6 +111,22 @@ def test_json_and_checksum(tmp_path: Path):
     assert json.loads((tmp_path / "facts.json").read_text()) == {"a": "ü", "b": [1, 2.5]}
     expected = hashlib.sha256((tmp_path / "facts.json").read_bytes()).hexdigest()
     assert sha256(tmp_path / "facts.json") == expected
+
+
+def test_a_place_is_tried_before_it_is_needed(tmp_path: Path):
+    (tmp_path / "file").write_text("kept")
+    require_place(tmp_path / "file")
+    require_place(tmp_path / "new" / "deeper" / "file")
+    for path, sentence in [
+        (tmp_path, "is a folder: name a file in it"),
+        (tmp_path / "file" / "x", r"file/x' cannot be written \(Not a directory\): name another"),
+        (tmp_path / ("x" * 250), r"cannot be written \(File name too long\)"),
+        (Path("/proc/x"), r"'/proc/x' cannot be written"),
+    ]:
+        with pytest.raises(UserError, match=sentence):
+            require_place(path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_space_is_asked_for_in_bytes(tmp_path: Path):

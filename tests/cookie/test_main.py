@@ -360,10 +360,12 @@ def test_settings_of_another_version_are_refused():
         (("shards", "--image-size", "0"), "cannot be 0 pixels a side: choose from 1 to 8000"),
         (("shards", "--image-size", "-4"), "cannot be -4 pixels"),
         (("shards", "--image-size", "1000000000"), "cannot be 1000000000 pixels"),
+        (("show", "--output", "."), "'.' is a folder: name a file in it"),
+        (("shards", "--output", "/proc/x"), "'/proc/x/00000.tar' cannot be written"),
         (("shards", "--shard-size", "0"), "A shard of 0 samples is none"),
     ],
 )
-def test_numbers_that_make_no_sense_are_told(
+def test_what_cannot_be_shown_or_written_is_told(
     arguments: tuple[str, ...],
     sentence: str,
     tmp_path: Path,

@@ -210,6 +210,33 @@ def test_a_damaged_gallery_of_a_folder_is_made_again(
     assert "damaged: encode again. This is done now." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("photos", "'.*photos' is a folder: name a file in it"),
+        ("photos/0.png", "0.png' is there and is no file of embeddings"),
+        ("run/best.safetensors", "best.safetensors' is there and is no file of embeddings"),
+        ("photos/0.png/gallery", "gallery' cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_encoded(
+    run: Run,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    sentence: str,
+):
+    counter = Encodings(monkeypatch)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=sentence):
+        run_encode(Encode(photos, tmp_path / name, run.folder, device="cpu"))
+    with pytest.raises(UserError, match="photos' is a folder"):
+        run_search(Search("a red cube", photos, run.folder, sheet=photos, device="cpu"))
+    assert counter.images == 0
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_search_refuses_a_file_whose_photographs_or_weights_changed(
     run: Run,
     photos: Path,
