@@ -106,6 +106,23 @@ assert test.images(test.caption_image[:2]).data.shape == (2, 3, 32, 32)
     run(example("dataset") + use, home=tmp_path)
 
 
+def test_the_data_set_example_is_found_by_the_commands(tmp_path: Path) -> None:
+    (tmp_path / "swatches.py").write_text(example("dataset"))
+    path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
+    own = {"COOKIE_MODULES": "swatches", "COOKIE_HOME": str(tmp_path / "home"), "PYTHONPATH": path}
+    command = "-m cookie train --dataset swatches --preset smoke --train.steps 1 --device cpu"
+    done = subprocess.run(
+        [sys.executable, *command.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | own,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "best on the validation split" in done.stdout
+
+
 def test_the_model_example_is_built_and_trains(tmp_path: Path) -> None:
     use = """
 from bench.material.workshop import Setup, Workshop

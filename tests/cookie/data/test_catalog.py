@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cookie.data.catalog import load_dataset
+from cookie.data.dataset import datasets
 from cookie.errors import UserError
 
 
@@ -31,3 +32,35 @@ def test_what_is_not_found_is_told_with_its_place(
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=sentence):
         load_dataset(name, tmp_path / root)
+
+
+def test_modules_of_the_environment_register_data_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_data.py").write_text(
+        "from cookie.data.dataset import RetrievalDataset, datasets\n"
+        "load = lambda root, preset: RetrievalDataset('own', '1' * 64, {})\n"
+        "datasets.register('own')(load)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(datasets, "_entries", dict(datasets._entries))
+    monkeypatch.setenv("COOKIE_MODULES", "json, own_data,")
+    assert load_dataset("own").sha256 == "1" * 64
+    assert load_dataset("own").name == "own"  # a second time nothing is registered twice
+
+
+@pytest.mark.parametrize("name", ["no_such_module", "no_such.module", "json.no_such"])
+def test_a_module_that_is_not_there_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COOKIE_MODULES", name)
+    with pytest.raises(UserError, match=f"COOKIE_MODULES names '{name}', which cannot be imported"):
+        load_dataset("scenes", preset="smoke")
+
+
+def test_what_a_module_itself_lacks_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lacking.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("COOKIE_MODULES", "lacking")
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        load_dataset("scenes", preset="smoke")
