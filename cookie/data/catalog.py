@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import os
 from pathlib import Path
 
@@ -36,32 +35,11 @@ def load_dataset(
         DataError: it is missing, incomplete or broken.
     """
     root = find_data_root(data_root)
-    import_modules()
     if name in datasets:
         return datasets[name](root, preset)
     if is_folder_name(name) and (root / name).is_dir():
         return _load_folder(name, root / name)
     raise _unknown(name, root)
-
-
-def import_modules() -> None:
-    """Import what ``COOKIE_MODULES`` names, with commas between: modules that register data sets.
-
-    The environment says it to every process that a command starts.
-
-    Raises:
-        UserError: there is no such module; what else goes wrong in one is its own.
-    """
-    for name in os.environ.get("COOKIE_MODULES", "").replace(",", " ").split():
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if not f"{name}.".startswith(f"{error.name}."):  # something that the module imports
-                raise
-            raise UserError(
-                f"COOKIE_MODULES names '{name}', which cannot be imported ({error}): name a module "
-                "that is installed, or lies here or in a folder of PYTHONPATH."
-            ) from None
 
 
 def _load_folder(name: str, folder: Path) -> RetrievalDataset:

@@ -47,20 +47,3 @@ def test_modules_of_the_environment_register_data_sets(
     monkeypatch.setenv("COOKIE_MODULES", "json, own_data,")
     assert load_dataset("own").sha256 == "1" * 64
     assert load_dataset("own").name == "own"  # a second time nothing is registered twice
-
-
-@pytest.mark.parametrize("name", ["no_such_module", "no_such.module", "json.no_such"])
-def test_a_module_that_is_not_there_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COOKIE_MODULES", name)
-    with pytest.raises(UserError, match=f"COOKIE_MODULES names '{name}', which cannot be imported"):
-        load_dataset("scenes", preset="smoke")
-
-
-def test_what_a_module_itself_lacks_is_not_hidden(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "lacking.py").write_text("import no_such_module")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("COOKIE_MODULES", "lacking")
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        load_dataset("scenes", preset="smoke")
