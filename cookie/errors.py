@@ -9,6 +9,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a disk, or of a share of it, that takes no more."""
+
 
 class UserError(Exception):
     """A mistake in the input, not in the program: shown as one sentence, exit code 2."""
@@ -60,7 +63,7 @@ codecs.register_error(_ANY_NAME, _as_bytes_or_escaped)
 def run_main(main: Callable[[], None]) -> None:
     """Run a command's ``main``; a :class:`UserError` becomes one sentence and exit code 2.
 
-    So does what the system says of a file, such as a name that is too long or a full disk.
+    So does what the system says of a file, such as a name that is too long, or of a full disk.
     Ctrl-C exits with 130, and a reader that has gone, as ``head`` does, with 1. What is printed may
     hold any name that a file can have.
     """
@@ -75,7 +78,7 @@ def run_main(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes there
         raise SystemExit(1) from None
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in FULL:
             raise
         _stop(_of_file(error))
     except KeyboardInterrupt:
@@ -84,8 +87,9 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _of_file(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"no space left while writing '{error.filename}': free some."
+    if error.errno in FULL:
+        file = "a file" if error.filename is None else f"'{error.filename}'"
+        return f"no space left while writing {file}: free some."
     return f"'{error.filename}' cannot be used ({error.strerror}): name another, or mend it."
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -15,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cookie.errors import UserError
+from cookie.errors import FULL, UserError
 
 _TIDY: set[Path] = set()
 """Folders in which this process has looked for what killed ones left."""
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def home() -> Path:
@@ -154,6 +152,6 @@ def _sync(path: Path) -> None:
 def _is_full(error: Exception) -> bool:
     """Tell whether ``error`` means a full disk; safetensors wraps the system's error in text."""
     if isinstance(error, OSError):
-        return error.errno in _FULL
+        return error.errno in FULL
     found = re.search(r"os error (\d+)", str(error))
-    return found is not None and int(found.group(1)) in _FULL
+    return found is not None and int(found.group(1)) in FULL

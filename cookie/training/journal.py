@@ -6,12 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from cookie.files import replacing
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from cookie.training.curves import Curves
 
 NAME = "history.jsonl"
 
@@ -27,20 +25,17 @@ class Journal:
 
     def __init__(self, folder: Path, step: int, *, active: bool = True) -> None:
         self.path = folder / NAME
-        self._active = active
-        self._board = _board(folder, step) if active else None
         if active:
             _keep(self.path, step)
+        self._curves = Curves(folder, step) if active else None
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add one line; numbers are kept as they are, TensorBoard gets a curve for each."""
-        if not self._active:
+        if self._curves is None:
             return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+        self._curves.write(step, values)
 
     def __enter__(self) -> Self:
         return self
@@ -51,8 +46,8 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._board is not None:
-            self._board.close()
+        if self._curves is not None:
+            self._curves.close()
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -72,11 +67,3 @@ def _keep(path: Path, step: int) -> None:
     with replacing(path) as temporary:
         kept = [json.dumps(line) + "\n" for line in lines if line["step"] <= step]
         temporary.write_text("".join(kept), encoding="utf-8")
-
-
-def _board(folder: Path, step: int) -> SummaryWriter | None:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
