@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cookie.arrays import open_array
 from cookie.data.dataset import ImageSource, RetrievalDataset
 from cookie.errors import DataError
 from cookie.files import replacing, require_space, write_json
@@ -48,13 +49,14 @@ def open_pixels(
     source = dataset.split(split).images
     shape = (len(source), 3, image_size, image_size)
     path = _path(dataset, split, image_size, cache_dir)
-    if not _is_whole(path, shape):
+    pixels = open_array(path, shape, np.uint8)
+    if pixels is None:
         found = Broken(broken)
         with replacing(path) as part:
             _write(part, source, shape, f"{dataset.name} {split} pixels", found)
             _write_list(path, found)  # first: an array without it would seem whole
+        pixels = np.load(path, mmap_mode="r")
     Broken(broken, _read_list(path)).check()
-    pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     return pixels
 
 
@@ -118,19 +120,14 @@ def _write_list(path: Path, broken: Broken) -> None:
 def _read_list(path: Path) -> dict[str, str]:
     """Return what is listed beside the array; where all images are whole there is no list."""
     file = _list(path)
-    found: dict[str, str] = json.loads(file.read_text()) if file.is_file() else {}
-    return found
-
-
-def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
-    """Return whether ``path`` holds a uint8 array of ``shape``, to the last byte."""
-    if not path.is_file():
-        return False
     try:
-        found = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError, OSError):  # cut off, or something else
-        return False
-    return bool(found.shape == shape and found.dtype == np.uint8)
+        found: dict[str, str] = json.loads(file.read_text()) if file.is_file() else {}
+    except ValueError as error:
+        raise DataError(
+            f"'{file}' is damaged ({error}): delete it and '{path.name}' beside it; both are made "
+            "again."
+        ) from None
+    return found
 
 
 def _write(

@@ -155,7 +155,8 @@ class FeatureBuilder:
 
         path = self.path(name, kind, self.text_digest, settings)
         label = f"{self.dataset.name} {name} {kind}"
-        return caption_states(path, self.encode_texts, texts, self.encoders.text.width, label)
+        shape = (len(everything), self.encoders.text.width)
+        return caption_states(path, self.encode_texts, texts, shape, label)
 
     def path(self, split: str, kind: str, weights: str, settings: str) -> Path:
         """Return the file of one kind: named by data, weights and settings."""

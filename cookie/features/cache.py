@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cookie.arrays import open_array, warn_of
 from cookie.features.corpus import CaptionStates, HalfArray
 from cookie.features.frozen import Frozen
 from cookie.files import replacing, require_space
@@ -97,17 +98,22 @@ def image_features(
     Raises:
         UserError: the disk has too little room; names the bytes needed.
     """
-    if not _is_whole(path, shape):
+    if (found := open_array(path, shape, np.float16)) is None:
         count, size = shape[0], IMAGE_BATCH[encode.device.type]
         grids = encode((_padded(read(rows), size),) for rows in _chunks(count, size))
         starts = range(0, count, size)
         kept = (grid[: count - start] for start, grid in zip(starts, grids, strict=True))
         _write(path, shape, kept, label)
-    return _map(path)
+        found = _map(path)
+    return found
 
 
 def caption_states(
-    path: Path, encode: Frozen, texts: Callable[[], TextBatch], width: int, label: str
+    path: Path,
+    encode: Frozen,
+    texts: Callable[[], TextBatch],
+    shape: tuple[int, int],
+    label: str,
 ) -> CaptionStates:
     """Return the encoder states of captions, mapped from ``path``; computed where it is missing.
 
@@ -117,17 +123,43 @@ def caption_states(
         path: of the ``.npy`` file with the tokens; ids lie beside it.
         encode: see :func:`frozen_states`.
         texts: gives all captions as token ids on the host; called only when they are needed.
-        width: C.
+        shape: (captions, C).
         label: for the progress bar.
 
     Raises:
         UserError: the disk has too little room; names the bytes needed.
     """
     index = path.with_suffix(".index.npz")
-    if not (index.is_file() and path.is_file()):  # the index is written first
+    count, width = shape
+    if (found := _open_states(path, index, count, width)) is None:
         _write_states(path, index, encode, texts(), width, label)
-    with np.load(index) as arrays:
-        return CaptionStates(_map(path), arrays["ids"], arrays["starts"], arrays["lengths"])
+        found = _open_states(path, index, count, width)
+        assert found is not None, path
+    return found
+
+
+def _open_states(path: Path, index: Path, count: int, width: int) -> CaptionStates | None:
+    """Return what the two files hold; None where one is missing, damaged or not the other's."""
+    if not (index.is_file() and path.is_file()):  # the index is written first
+        return None
+    if (places := _open_index(index, count)) is None:
+        return None
+    tokens = open_array(path, (len(places[0]), width), np.float16)
+    return None if tokens is None else CaptionStates(tokens, *places)
+
+
+def _open_index(index: Path, count: int) -> tuple[NDArray[np.int32], IndexArray, IndexArray] | None:
+    """Return ids, starts and lengths, all rows within the ids; None where they are damaged."""
+    try:  # it is a zip file, which has a sum of the bytes of each array
+        with index.open("rb") as file, np.load(file) as arrays:
+            ids, starts, lengths = arrays["ids"], arrays["starts"], arrays["lengths"]
+    except Exception as error:  # whatever a harmed zip file makes of its readers
+        warn_of(index, error)
+        return None
+    if len(starts) == len(lengths) == count and lengths.sum() == len(ids):
+        return ids, starts, lengths
+    warn_of(index, f"{len(starts)} captions of {count}, {lengths.sum()} tokens of {len(ids)}")
+    return None
 
 
 def _write_states(
@@ -183,13 +215,6 @@ def _write_array(
         for part in parts:
             file.write(part.astype(np.float16).tobytes())
             bar.update(len(part))
-
-
-def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
-    try:
-        return bool(np.load(path, mmap_mode="r").shape == shape)
-    except (ValueError, OSError):  # missing, cut off, or something else
-        return False
 
 
 def _map(path: Path) -> HalfArray:

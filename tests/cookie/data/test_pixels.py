@@ -108,6 +108,15 @@ def test_a_file_that_is_not_whole_is_made_again(
     assert (first == second).all()
 
 
+def test_a_damaged_list_of_broken_images_is_named_with_the_mend(tmp_path: Path) -> None:
+    broken = dataset(Counted(5, broken=3))
+    open_pixels(broken, "test", 8, tmp_path, 1)
+    (listed,) = (path for path in cached(tmp_path) if path.suffix == ".json")
+    listed.write_text('{"3": "ima')
+    with pytest.raises(DataError, match=r"broken\.json' is damaged \(.*: delete it and '.*\.npy'"):
+        open_pixels(broken, "test", 8, tmp_path, 1)
+
+
 def test_a_broken_image_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="image 3 is broken"):
         open_pixels(dataset(Counted(5, broken=3)), "test", 8, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,54 @@ def test_nothing_is_computed_twice_and_a_missing_file_alone_is_made_again(
     changed = {path.name.split("-")[3] for path in files if again[path] != files[path]}
     assert changed == {"grid1", "captions"}
     assert broken.read_bytes() == content
+
+
+def halve(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[300] ^= 255  # among the ids, which the index has a sum of
+    file.write_bytes(content)
+
+
+def of_another_split(file: Path) -> None:
+    file.write_bytes(Path(str(file).replace("-val-", "-train-")).read_bytes())
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        *((kind, damage) for kind in (".npy", ".index.npz") for damage in (halve, empty)),
+        (".npy", of_another_split),
+        (".index.npz", of_another_split),
+        (".index.npz", flip),
+    ],
+)
+def test_damaged_caption_states_are_named_and_made_again(
+    dataset: RetrievalDataset,
+    config: Config,
+    tokenizer: Tokenizer,
+    encoders: Encoders,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    damage: Callable[[Path], None],
+):
+    everything = np.arange(len(dataset.split("val").captions))
+    before = build(dataset, config, tokenizer, encoders, tmp_path)["val"].texts(everything)
+    (file,) = tmp_path.glob(f"features/*val-captions*{kind}")
+    damage(file)
+    after = build(dataset, config, tokenizer, encoders, tmp_path)["val"].texts(everything)
+    assert any(told.startswith(f"'{file}' is damaged (") for told in caplog.messages)
+    assert torch.equal(before.ids, after.ids)
+    assert torch.equal(before.tokens, after.tokens)
 
 
 @pytest.mark.usefixtures("eager")
