@@ -132,7 +132,9 @@ def _config(folder: Path, facts: Mapping[str, Any]) -> Config:
 
 
 def newest_run() -> Path:
-    """Return the folder of the training that finished last.
+    """Return the folder of the training that finished last, of those in :func:`runs_folder`.
+
+    One that was put elsewhere has to be named.
 
     Raises:
         UserError: none has.

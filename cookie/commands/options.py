@@ -57,7 +57,7 @@ class Evaluate:
         torchrun --nproc-per-node 4 -m cookie evaluate --dataset flickr30k
 
     Attributes:
-        run: folder of the run; default the one that finished last.
+        run: folder of the run; default the one under .cookie/runs that finished last.
         split: train, val or test.
         dataset: another data set than the run was trained on.
         data_root: folder with data sets; default COOKIE_DATA or 'data'.
@@ -86,7 +86,7 @@ class Encode:
     Attributes:
         source: a folder of photographs, or the name of a data set.
         output: file to write.
-        run: folder of the run; default the one that finished last.
+        run: folder of the run; default the one under .cookie/runs that finished last.
         split: of a data set.
         data_root: folder with data sets; default COOKIE_DATA or 'data'.
         device: auto, cpu, cuda or cuda:N.
@@ -110,7 +110,8 @@ class Search:
     Attributes:
         query: the sentence.
         gallery: a folder of photographs, encoded when it has changed, or a file made by 'encode'.
-        run: folder of the run; default the gallery file's, or the one that finished last.
+        run: folder of the run; default the gallery file's, or the one under .cookie/runs that
+            finished last.
         top: how many images.
         index: flat is exact; hnsw and ivf are faiss's, approximate, for large galleries.
         sheet: PNG to write with the query and the images found.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from cookie.photos.gallery import check_photos, encode_photos, kept_photos
 from cookie.retrieval import RetrievalMetrics, evaluate
 from cookie.retrieval.search import build_index, indexes
 from cookie.runs import Run, load_run, newest_run
-from cookie.training.distributed import Processes
+from cookie.training.distributed import ALONE, Processes
 from cookie.training.group import local_device, process_group
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run_evaluate(options: Evaluate) -> None:
     """Print Recall@K of a trained run on a split; several processes share the work."""
     device = local_device(resolve_device(options.device))
     with process_group(device) as processes:
-        run = _open(options.run, device)
+        run = _open(options.run, device, processes)
         name = options.dataset or run.setup["dataset"]
         dataset = load_dataset(name, options.data_root, run.setup["preset"])
         corpus = _corpus(run, dataset, options.split, processes)
@@ -60,7 +61,7 @@ def run_encode(options: Encode) -> None:
     _check_output(options.output)
     device = local_device(resolve_device(options.device))
     with process_group(device) as processes:
-        run = _open(options.run, device)
+        run = _open(options.run, device, processes)
         if options.source.is_dir():
             embeddings, facts = encode_photos(run, options.source, processes)
         else:
@@ -116,8 +117,18 @@ def _report_evaluation(
     print(_table(metrics))
 
 
-def _open(folder: Path | None, device: torch.device) -> Run:
-    return load_run(newest_run() if folder is None else folder, device)
+def _open(folder: Path | None, device: torch.device, processes: Processes = ALONE) -> Run:
+    """Return the run in ``folder``; where none was named the newest, saying which that is."""
+    if folder is not None:
+        return load_run(folder, device)
+    folder = newest_run()
+    if processes.main:
+        print(
+            f"The run is '{folder}', of those in '{folder.parent}' the one that finished last: "
+            "--run names another.",
+            file=sys.stderr,
+        )
+    return load_run(folder, device)
 
 
 def _corpus(run: Run, dataset: RetrievalDataset, split: str, processes: Processes) -> Corpus:

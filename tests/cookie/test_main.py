@@ -113,6 +113,7 @@ def test_flags_change_single_settings_of_a_preset():
             "Unknown dataset 'scene': did you mean 'scenes'?",
         ),
         (["train", "--preset", "smoke", "--device", "gpu"], "Unknown device 'gpu'"),
+        (["train", "--preset", "smoke", "--device", "meta"], "Unknown device 'meta': use auto"),
         (["train", *SMOKE, "--train.batch-size", "65"], "the training split has 64"),
         (
             ["search", "x", "--gallery", "absent", "--index", "hsnw"],
@@ -192,6 +193,23 @@ def test_evaluation_reports_what_validation_found(
     assert facts["t2i"]["queries"] == 120
     call(monkeypatch, "evaluate", "--run", run, "--device", "cpu")
     assert "text to image" in capsys.readouterr().out
+
+
+def test_the_run_that_is_taken_by_default_is_named_and_a_named_one_is_not(
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+):
+    cut_off = run.parent / "cut_off"  # newer, and not finished
+    shutil.copytree(run, cut_off, ignore=shutil.ignore_patterns("result.json"))
+    split = ("encode", "scenes", "--device", "cpu", "--output", tmp_path / "a.safetensors")
+    call(monkeypatch, *split)
+    shutil.rmtree(cut_off)
+    told = f"The run is '{run}', of those in '{run.parent}' the one that finished last: --run names"
+    assert told in capsys.readouterr().err
+    call(monkeypatch, *split, "--run", run)
+    assert "finished last" not in capsys.readouterr().err
 
 
 def test_a_split_is_encoded_and_searched(
