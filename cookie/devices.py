@@ -21,10 +21,30 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"Unknown device '{name}': use auto, cpu, cuda or cuda:N.") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
+        raise _unknown(name) from None
+    if device.type == "cuda":
+        _check_cuda(device)
+    elif device.type != "cpu" or device.index:  # torch knows more than can be trained on
+        raise _unknown(name)
+    return device if device.type == "cuda" else torch.device("cpu")  # 'cpu:0' is no other
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(f"Unknown device '{name}': use {_present()}.")
+
+
+def _check_cuda(device: torch.device) -> None:
+    if not torch.cuda.is_available():
         raise UserError("There is no CUDA device here: use --device cpu or auto.")
-    return device
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise UserError(f"There is no device '{device}' here: use {_present()}.")
+
+
+def _present() -> str:
+    """Return the names of the devices that are here, in words."""
+    if not torch.cuda.is_available():
+        return "auto or cpu (there is no CUDA device here)"
+    return f"auto, cpu, cuda or cuda:N (N from 0 to {torch.cuda.device_count() - 1})"
 
 
 def config_for(config: Config, device: torch.device) -> Config:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.distributed
 
+from cookie.errors import UserError
 from cookie.training.distributed import Processes, current
 
 if TYPE_CHECKING:
@@ -22,10 +23,20 @@ PATIENCE = datetime.timedelta(hours=12)
 
 
 def local_device(device: torch.device) -> torch.device:
-    """Return the device of this process: with several on a machine, each has a GPU of its own."""
+    """Return the device of this process: with several on a machine, each has a GPU of its own.
+
+    Raises:
+        UserError: there are more processes on it than GPUs.
+    """
     if str(device) != "cuda" or "LOCAL_RANK" not in os.environ:  # no GPU, or one by number
         return device
-    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    rank, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if rank >= count:
+        raise UserError(
+            f"This machine has no GPU for its process {rank + 1}: give torchrun a "
+            f"--nproc-per-node of {count} at most, or name a device that they share."
+        )
+    return torch.device("cuda", rank)
 
 
 @contextmanager

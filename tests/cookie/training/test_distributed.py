@@ -59,12 +59,16 @@ def test_no_group_is_opened_for_one_process(monkeypatch: pytest.MonkeyPatch):
 
 def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch):
     cpu, gpu, third = torch.device("cpu"), torch.device("cuda"), torch.device("cuda:3")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     assert local_device(gpu) == gpu
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert local_device(gpu) == torch.device("cuda:1")
     assert local_device(cpu) == cpu
     assert local_device(third) == third
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UserError, match=r"no GPU for its process 3: .* of 2 at most"):
+        local_device(gpu)
 
 
 COUNT = 7
