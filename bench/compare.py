@@ -18,7 +18,8 @@ from tabulate import tabulate
 from bench.findings.contrast import Contrast, contrasts
 from bench.findings.matching import Change, Match, changes, match, require_comparable
 from bench.layout import significant
-from cookie.errors import run_main
+from bench.record_types import MISSHAPEN
+from cookie.errors import DataError, one_line, run_main
 
 HEADINGS = ("measure", "A", "B", "change", "bounds", "p", "from")
 
@@ -69,12 +70,41 @@ def compare(first: Path, second: Path) -> list[Comparison]:
     """Return the comparison of everything that both sides hold.
 
     Raises:
-        UserError: the sides do not measure the same, or one of them is no record.
+        UserError: the sides do not measure the same, or one of them is no record, or one whose
+            values are not as they should be.
     """
     return [_compare(found) for found in match(first, second)]
 
 
 def _compare(found: Match) -> Comparison:
+    try:
+        return _compared(found)
+    except MISSHAPEN as error:
+        raise _unreadable(found, error) from error
+
+
+def _unreadable(found: Match, error: Exception) -> DataError:
+    """Return the error that names the record whose values are not as they should be.
+
+    That is one that cannot be compared with itself either.
+    """
+    for side, records in (("A", found.first), ("B", found.second)):
+        for record in records:
+            try:
+                contrasts([record], [record])
+            except MISSHAPEN as its_own:
+                return _misshapen(f"{side}'s record of {record.cell}", its_own)
+    return _misshapen(f"A's or B's record of {found.name}", error)
+
+
+def _misshapen(name: str, error: Exception) -> DataError:
+    return DataError(
+        f"{name} is not as it should be ({type(error).__name__}: {one_line(error)}): "
+        "python -m bench.validate says more; delete it and run its cell again."
+    )
+
+
+def _compared(found: Match) -> Comparison:
     for one, two in zip(found.first, found.second, strict=True):
         require_comparable(one, two)
     different = [

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from bench.compare import compare, text
+from cookie.errors import DataError
 from tests.bench.findings.test_matching import file_of
 from tests.bench.hand_made import train, uniform, whole_section
 from tests.bench.test_report import stored
@@ -43,6 +48,46 @@ def test_a_folder_against_itself(tmp_path: Path) -> None:
     changed = [row for comparison in found for row in comparison.rows if row.form == "difference"]
     assert {row.change for row in changed} == {0.0}
     assert text(found).endswith("settings and machine are the same")
+
+
+def spoil(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    fields = json.loads(path.read_text())
+    change(fields)
+    path.write_text(json.dumps(fields))
+
+
+def ranks_as_words(fields: dict[str, Any]) -> None:
+    table = fields["samples"]["i2t"]
+    table["rank"] = [str(rank) for rank in table["rank"]]
+
+
+def ranks_cut_off(fields: dict[str, Any]) -> None:
+    del fields["samples"]["t2i"]["rank"][40:]
+
+
+def no_samples(fields: dict[str, Any]) -> None:
+    fields["samples"] = {}
+
+
+@pytest.mark.parametrize("change", [ranks_as_words, ranks_cut_off, no_samples])
+@pytest.mark.parametrize("side", ["A", "B"])
+def test_a_record_whose_answers_are_not_as_they_should_be_is_named(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], side: str
+) -> None:
+    paths = two_systems(tmp_path)
+    spoil(paths["AB".index(side)], change)
+    system = {"A": "dual_stream", "B": "cookie"}[side]
+    told = rf"^{side}'s record of accuracy {system} seed 0 is not as it should be \("
+    with pytest.raises(DataError, match=told):
+        compare(*paths)
+
+
+def test_times_that_are_words_are_named(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "results", whole_section())
+    path = next(folder.rglob("cookie-seed0-efficiency.json"))
+    spoil(path, lambda fields: fields["values"]["full_evaluation"].update(seconds="long"))
+    with pytest.raises(DataError, match="A's record of efficiency cookie seed 0 is not as it"):
+        compare(folder, folder)
 
 
 def test_as_json(tmp_path: Path) -> None:
