@@ -19,6 +19,7 @@ from bench.plan import compilable, merge, only
 from bench.running.options import Options, check, chosen_preset, wanted
 from bench.tables import tables
 from cookie.errors import UserError, run_main
+from cookie.files import require_folder
 from cookie.presets import PRESETS, preset
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def reproduce(options: Options) -> None:
     from bench.running.runner import Runner, RunOptions
 
     started = time.perf_counter()
+    require_folder(options.results_dir / options.dataset, "--results-dir")
     device = resolve_device(options.device)
     setup = Setup(options.dataset, chosen_preset(options), device, options.data_root, options.limit)
     run_options = RunOptions(options.accuracy_seconds, options.force)

@@ -12,6 +12,7 @@ import tyro
 from bench.material.one_setting import changed, number
 from bench.pages.searches import Search, Tried, best_of, render_searches
 from cookie.errors import UserError, run_main
+from cookie.files import require_folder
 from cookie.ranges import check, check_seed
 
 if TYPE_CHECKING:
@@ -70,12 +71,14 @@ def tune(options: TuneOptions) -> Search:
     """Train what was not tried yet; keep the search after every training.
 
     Raises:
-        UserError: there is no such setting, it is no number, or a value is not in its range; a
-            system is unknown or not trained; there are no steps; the data set has nothing to train
-            or to validate on; or the search as it was left is of other data.
+        UserError: the folder cannot be written to; there is no such setting, it is no number, or
+            a value is not in its range; a system is unknown or not trained; there are no steps; the
+            data set has nothing to train or to validate on; or the search as it was left is of
+            other data.
     """
     from bench.material.workshop import Workshop
 
+    require_folder(options.results_dir / options.dataset, "--results-dir")
     setup = _setup(options)
     plan = _plan(options, setup)
     workshop = Workshop(setup)

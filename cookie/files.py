@@ -130,6 +130,23 @@ def _temporary(folder: Path, name: str) -> Path:
     return folder / f".{name}.{uuid.uuid4().hex[:8]}.partial"
 
 
+def require_folder(folder: Path, flag: str) -> None:
+    """Raise unless ``folder`` can be written to or made; nothing is made yet.
+
+    Args:
+        folder: that a run is going to write to.
+        flag: of the command line that names it, or the folder that it lies in.
+
+    Raises:
+        UserError: a file is in its way, or one may not write there.
+    """
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UserError(f"'{there}' is no folder, so nothing can be put there: mend {flag}.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"'{there}' cannot be written to: allow it, or name another with {flag}.")
+
+
 def require_space(folder: Path, size: int) -> None:
     """Raise :class:`UserError` unless the disk under ``folder`` has ``size`` bytes free."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from bench.findings.histories import problems
 from bench.records import read
 from bench.reproduce import Options, listing, plan
 from bench.tables import tables
-from cookie.errors import DataError, run_main
+from cookie.errors import DataError, UserError, run_main
 from tests.cookie.data.photographs import entry, jpeg, write_annotations, write_images
 
 
@@ -94,6 +94,17 @@ def test_a_missing_split_is_told_before_any_cell(missing: str, tmp_path: Path) -
     with pytest.raises(DataError, match=f"'mine' has no {missing} images, only"):
         reproduce.reproduce(replace(options, results_dir=tmp_path / "results"))
     assert not (tmp_path / "results").exists()
+
+
+def test_a_results_folder_that_is_a_file_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COOKIE_HOME", str(tmp_path / "home"))
+    (tmp_path / "results").touch()
+    options = Options(table="2", preset="smoke", device="cpu", results_dir=tmp_path / "results")
+    with pytest.raises(UserError, match=r"results' is no folder, .*: mend --results-dir"):
+        reproduce.reproduce(options)
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_command_ends_as_its_main_does(tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ def test_data_without_a_validation_split_are_told_first(
     assert trainings.made == []
 
 
+def test_a_results_folder_that_is_a_file_is_told_first(
+    trainings: Trainings, tmp_path: Path
+) -> None:
+    (tmp_path / "results").touch()
+    with pytest.raises(UserError, match=r"results' is no folder, .*: mend --results-dir"):
+        tune(options(tmp_path / "results", 1e-3))
+    assert trainings.made == []
+
+
 def test_an_unknown_system_is_told_first(trainings: Trainings, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Unknown system 'cooky'"):
         tune(options(tmp_path, 1e-3, systems=("cookie", "cooky")))

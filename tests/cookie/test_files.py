@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
+import re
 import resource
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from cookie.files import (
     remove_partial,
     replacing,
     require_place,
+    require_folder,
     require_space,
     sha256,
     write_json,
@@ -127,6 +130,31 @@ def test_a_place_is_tried_before_it_is_needed(tmp_path: Path):
             require_place(path)
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_folder_to_write_to_is_there_or_can_be_made(tmp_path: Path):
+    require_folder(tmp_path, "--to")
+    require_folder(tmp_path / "a" / "b", "--to")
+    require_folder(Path(), "--to")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["file", "file/a", "file/a/b", "dangling", "dangling/a"])
+def test_what_is_no_folder_is_named(tmp_path: Path, below: str):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    name = re.escape(str(tmp_path / Path(below).parts[0]))
+    with pytest.raises(UserError, match=f"^'{name}' is no folder, .*: mend --to"):
+        require_folder(tmp_path / below, "--to")
+
+
+def test_a_folder_that_one_may_not_write_to_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may always
+    name = re.escape(str(tmp_path))
+    with pytest.raises(UserError, match=f"^'{name}' cannot be written to: .* with --to"):
+        require_folder(tmp_path / "a" / "b", "--to")
 
 
 def test_space_is_asked_for_in_bytes(tmp_path: Path):
