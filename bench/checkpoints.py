@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 
 from baselines.pair_states import prepare_corpus
 from baselines.pretrained.bundle import Bundle, square
 from baselines.pretrained.corpus import BundleCorpus
 from bench.cells.accuracy import pair_metrics
-from bench.cells.rates import pair_rates
+from bench.cells.rates import rate_within
+from bench.cells.sampling import LEAST, pairs_of_all
 from bench.material.architectures import architectures
 from bench.material.first_images import FirstImages
 from bench.material.folds import folds_of
@@ -95,7 +96,8 @@ def accuracy(
         protocol: name to report.
         device: where to compute.
         limit: use the first so many images only.
-        seconds: for the scores of a pair scorer; what does not fit is sampled.
+        seconds: for the scores of a pair scorer; what does not fit is sampled, of which two
+            queries a direction are the least.
         precision: of the forward passes.
         folds: parts of the images that are searched each on its own; the figures are their mean.
     """
@@ -146,9 +148,20 @@ def _pair(
     """Return the metrics, and whether they are of a sample of the queries."""
     states = prepare_corpus(scorer, corpus, batch_size=32, precision=precision)
     timer, part = timer_for(device), min(1.0, seconds / 10)
-    rates = pair_rates(scorer, states, timer, seconds=part, parts=3, precision=precision)
-    affordable = float(np.median(rates)) * seconds
+    rate = rate_within(scorer, states, timer, seconds=part, precision=precision)
+    _warn_of_least(sum(pairs_of_all(corpus)) * LEAST / rate, seconds)
+    affordable = rate * seconds
     return pair_metrics(scorer, corpus, states, affordable, SAMPLE_SEED, precision)
+
+
+def _warn_of_least(least: float, seconds: float) -> None:
+    """Say on the error stream where even the fewest queries take longer than they may."""
+    if least > seconds:
+        print(
+            f"{LEAST} queries a direction, the fewest, take about {least:,.0f} s instead of "
+            f"{seconds:g}: --limit makes the gallery smaller.",
+            file=sys.stderr,
+        )
 
 
 def _random(name: str) -> Bundle[Any]:

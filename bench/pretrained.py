@@ -47,7 +47,8 @@ class PretrainedOptions:
         split: train, val or test.
         data_root: where data sets lie; by default COOKIE_DATA, then data.
         limit: use the first so many images only.
-        seconds: time for the scores of vilt and blip_itm; what does not fit is sampled.
+        seconds: time for the scores of vilt and blip_itm; what does not fit is sampled, two
+            queries a direction at least.
         precision: float32, bfloat16, or auto for bfloat16 where the hardware has it.
         device: auto, cpu, cuda or cuda:N.
         random: random weights, for a look at chance.

@@ -8,6 +8,9 @@ import numpy as np
 
 from cookie.interfaces import Corpus, IndexArray
 
+LEAST = 2
+"""Queries of a direction that are asked, whatever time there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -46,7 +49,7 @@ def draw(corpus: Corpus, affordable: float, pairs: tuple[int, int], seed: int) -
         return Sample(np.arange(counts[0]), np.arange(counts[1]), whole=True)
     generator, roots = np.random.default_rng(seed), np.sqrt(pairs)
     images, captions = (
-        np.sort(generator.permutation(count)[: max(2, int(affordable / (root * roots.sum())))])
+        np.sort(generator.permutation(count)[: max(LEAST, int(affordable / (root * roots.sum())))])
         for count, root in zip(counts, roots, strict=True)
     )
     return Sample(images, captions, whole=len(images) + len(captions) == sum(counts))

@@ -186,6 +186,26 @@ def test_what_does_not_fit_into_the_time_is_sampled(command: Command, vilt: Path
     assert f"on mine test: 6 images, {COUNT} captions" in printed
 
 
+def test_time_that_is_too_short_for_the_fewest_queries_is_told(
+    command: Command, vilt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[float, float]] = []
+    monkeypatch.setattr(checkpoints, "rate_within", lambda *_, **__: 0.5)
+    monkeypatch.setattr(checkpoints, "_warn_of_least", lambda *times: told.append(times))
+    command("vilt", "--weights", str(vilt), "--seconds", "20")
+    assert told == [(2 * (6 + COUNT) / 0.5, 20.0)]
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(20.0, 1), (60.0, 0)])
+def test_the_warning_names_both_times_and_the_mend(
+    seconds: float, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints._warn_of_least(45.2, seconds)
+    said = capsys.readouterr().err
+    assert said.count("\n") == lines
+    assert ("take about 45 s instead of 20: --limit makes" in said) == bool(lines)
+
+
 FOLDED = 10
 """Photographs of the made-up MSCOCO: five folds of two."""
 
