@@ -14,6 +14,7 @@ from bench.systems import systems
 from bench.tables import tables
 from cookie.errors import UserError, unknown
 from cookie.presets import preset
+from cookie.ranges import check_seed
 
 PRESET_OF = {"scenes": "tiny"}
 """Preset by data set, for those that are not photographs; photographs take ``small``."""
@@ -93,8 +94,10 @@ def check(options: Options) -> None:
     for name in options.systems:
         systems[name]  # raises for one that is unknown
     preset(chosen_preset(options))
-    if not options.seeds or min(options.seeds) < 0 or len(set(options.seeds)) < len(options.seeds):
-        raise UserError("--seeds needs one or more different numbers of at least 0.")
+    if not options.seeds or len(set(options.seeds)) < len(options.seeds):
+        raise UserError("--seeds needs one or more numbers, each another.")
+    for seed in options.seeds:
+        check_seed(seed)
     if options.limit is not None and options.limit < 2:
         raise UserError("--limit needs at least 2 test images.")
     if not options.accuracy_seconds > 0:

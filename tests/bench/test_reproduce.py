@@ -62,6 +62,9 @@ def test_all_tables_share_their_cells() -> None:
         (["--table", "2", "--device", "gpu"], "Unknown device 'gpu'"),
         (["--table", "2", "--systems", "cooky"], "did you mean 'cookie'?"),
         (["--table", "3", "--systems", "single_stream"], "measured of single_stream: --list"),
+        (["--table", "2", "--seeds", "-1"], "The seed is -1: choose one from 0 to"),
+        (["--table", "2", "--seeds", str(2**63)], f"The seed is {2**63}: choose one from 0 to"),
+        (["--table", "2", "--seeds", "1", "1"], "--seeds needs one or more numbers, each another"),
         (["--all", "--budget-minutes", "0"], "--budget-minutes needs a positive number"),
     ],
 )

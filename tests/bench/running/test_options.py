@@ -21,7 +21,7 @@ from cookie.errors import UserError
         (Options(table="2", preset="tinny"), "did you mean 'tiny'?"),
         (Options(table="2", seeds=()), "--seeds"),
         (Options(table="2", seeds=(1, 1)), "--seeds"),
-        (Options(table="2", seeds=(-1,)), "--seeds"),
+        (Options(table="2", seeds=(-1,)), "The seed is -1"),
         (Options(table="2", limit=1), "--limit"),
         (Options(table="2", accuracy_seconds=0), "--accuracy-seconds"),
         (Options(table="2", accuracy_seconds=float("nan")), "--accuracy-seconds"),
