@@ -226,7 +226,7 @@ def test_a_run_on_shards_is_evaluated_on_what_it_was_validated_on(
     assert "61 images, 305 captions" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         call("evaluate", "--run", folder, "--device", "cpu", *where)
-    assert "Unknown split of train 'test'" in capsys.readouterr().err
+    assert "'train' has no test images" in capsys.readouterr().err
 
 
 def test_without_a_folder_each_stage_and_start_has_its_own(
