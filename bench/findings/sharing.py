@@ -43,7 +43,7 @@ def sharing_aligns(view: View) -> Verdict:
     told = [(DECIDING[name], item) for name, item in known.items()]
     told += [(BESIDE[name], item) for name, item in beside.items() if item is not None]
     parts = "; against ".join(_against(rival, item, fewest) for rival, item in told)
-    reason = f"COOKIE's RSUM against {parts}{_seeds(fewest)}."
+    reason = f"COOKIE's RSUM against {parts}{_seeds(fewest)}{_behind(list(known.values()))}."
     return Verdict(CLAIM, _outcome(list(known.values())), reason, _effect(known))
 
 
@@ -58,18 +58,38 @@ def _effect(known: Mapping[str, Contrast]) -> Effect:
 def _outcome(contrasts: list[Contrast]) -> Outcome:
     """Return what all comparisons say together.
 
-    COOKIE is behind one where that is still told at 5 % for the whole of them (Holm, "A simple
-    sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979).
+    COOKIE is behind one where that is still told at 5 % for the whole of them.
     """
     if all(item.sign > 0 for item in contrasts):
         return "holds"
-    ordered = sorted(contrasts, key=lambda item: item.p_value)
-    for rank, item in enumerate(ordered):
-        if not item.sign or item.p_value * (len(ordered) - rank) > LEVEL:
-            break
-        if item.sign < 0:
-            return "does not hold"
+    if any(item.sign < 0 and p_value <= LEVEL for item, p_value in _together(contrasts)):
+        return "does not hold"
     return "undecided"
+
+
+def _together(contrasts: list[Contrast]) -> list[tuple[Contrast, float]]:
+    """Return each comparison with its p-value for the whole of them, lowest first.
+
+    Of Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6, 1979; 1 where the interval tells no difference.
+    """
+    found, highest = list[tuple[Contrast, float]](), 0.0
+    for rank, item in enumerate(sorted(contrasts, key=lambda item: item.p_value)):
+        p_value = min(1.0, item.p_value * (len(contrasts) - rank)) if item.sign else 1.0
+        highest = max(highest, p_value)
+        found.append((item, highest))
+    return found
+
+
+def _behind(contrasts: list[Contrast]) -> str:
+    """Say why a rival that is ahead, taken alone, does not decide."""
+    behind = [p_value for item, p_value in _together(contrasts) if item.sign < 0]
+    if not behind or min(behind) <= LEVEL:
+        return ""
+    return (
+        f"; behind one of {len(contrasts)} taken alone, but not among {len(contrasts)} comparisons "
+        f"at once (Holm's p = {min(behind):.2g})"
+    )
 
 
 def _against(rival: str, item: Contrast, usual: int) -> str:

@@ -64,7 +64,10 @@ def test_behind_one_of_three_takes_more_than_chance_in_three(
     assert told is not None
     assert told.sign < 0
     assert 0.05 / 3 < told.p_value < 0.05
-    assert sharing_aligns(view).outcome == outcome
+    verdict = sharing_aligns(view)
+    assert verdict.outcome == outcome
+    alone = "behind one of 3 taken alone, but not among 3 comparisons at once (Holm's p = 0."
+    assert (alone in verdict.reason) == (outcome == "undecided")
 
 
 def test_one_seed_decides_nothing_and_says_so() -> None:
