@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.findings.sections import View
 
 REFERENCE = "single_stream"
+TURNS = "The median over rounds in which both took turns, and not of the times in these rows."
 APART = "Timed one after the other and not in turns, so the machine's drift is in the ratio."
 MEMORY = {
     "allocated_bytes": "allocated",
@@ -58,6 +59,7 @@ def _evaluation(view: View, name: str) -> dict[str, Value]:
     ratio: Value = Missing("The single-stream's speed is not measured in this section yet.")
     if {name, against} <= (together := in_turns(view)).keys():
         ratio = _related(per_mille_of_rounds, together[name], together[against])
+        ratio = ratio if name == against else _remarked(ratio, TURNS)
     elif reference is not None:
         ratio = _related(per_mille, full, reference.values["full_evaluation"])
         ratio = _apart(ratio, view, name, against) if together else ratio
@@ -81,9 +83,14 @@ def _apart(ratio: Value, view: View, *names: str) -> Marked:
     """Mark a ratio of times that were not taken in turns, in a section where others were."""
     record = view.evaluations
     left_out = {} if record is None else record.values["left_out"]
-    why = [left_out[name] for name in names if name in left_out]
-    remarks = [APART, *why, *([ratio.remark] if isinstance(ratio, Marked) else [])]
-    return Marked(ratio.value if isinstance(ratio, Marked) else ratio, " ".join(remarks))
+    return _remarked(ratio, APART, *(left_out[name] for name in names if name in left_out))
+
+
+def _remarked(ratio: Value, *remarks: str) -> Marked:
+    """Return a ratio with ``remarks`` before the one that it may have."""
+    if isinstance(ratio, Marked):
+        return Marked(ratio.value, " ".join((*remarks, ratio.remark)))
+    return Marked(ratio, " ".join(remarks))
 
 
 def _pairs(full: Mapping[str, Any]) -> Value:

@@ -11,7 +11,7 @@ from bench.findings.sections import views
 from bench.layout import Marked, Missing
 from bench.records import EVERY_SYSTEM, Cell, Kind, Record, Section
 from bench.tables import Block, tables
-from bench.tables.speed_columns import APART
+from bench.tables.speed_columns import APART, TURNS
 from bench.tables.table_2 import _points, tie_bounds
 from tests.bench.hand_made import (
     efficiency,
@@ -63,7 +63,8 @@ def test_the_ratio_is_that_of_the_rounds_where_there_are_rounds() -> None:
     reason = "torch could not compile it."
     together = evaluations(rounds, left_out={"cookie_compiled": reason}, extrapolated=False)
     rows = by_system(block(*alone, together))
-    assert rows["COOKIE"]["per_mille"] == pytest.approx(2.0)
+    ratio = rows["COOKIE"]["per_mille"]
+    assert (ratio.value, ratio.remark) == (pytest.approx(2.0), TURNS)
     assert rows["COOKIE"]["evaluation_s"] == 8.0
     assert rows["single-stream"]["per_mille"] == pytest.approx(1000.0)
     apart, failed = (rows[name]["per_mille"] for name in ("COOKIE, top 16 re-ranked", COMPILED))
@@ -71,7 +72,7 @@ def test_the_ratio_is_that_of_the_rounds_where_there_are_rounds() -> None:
     assert (failed.value, failed.remark) == (pytest.approx(10.0), f"{APART} {reason}")
     marked = by_system(block(*alone, evaluations(rounds)))["COOKIE"]["per_mille"]
     assert marked.value == pytest.approx(2.0)
-    assert marked.remark.startswith("Extrapolated")
+    assert marked.remark.startswith(f"{TURNS} Extrapolated")
 
 
 COMPILED = "COOKIE, compiled"
