@@ -11,7 +11,16 @@ OWN_PROCESS, SHARED_PROCESS = "its own", "the runner's"
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class Budgets:
+    """What all efforts have in common: a protocol states them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort(Budgets):
     """Time budgets, in seconds unless said otherwise.
 
     Attributes:
@@ -36,10 +45,6 @@ class Effort:
     call: float = 2.0
     memory: float = 900.0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
 
 SMOKE = Effort(
     repeat=0.1, part=0.1, parts=2, latency=2.0, rounds=10, stretch=0.02, repetitions=2, call=0.1
@@ -58,7 +63,7 @@ def process_of(preset: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnsEffort:
+class TurnsEffort(Budgets):
     """Budgets of full evaluations in turns; apart from :class:`Effort`, whose records stay valid.
 
     Attributes:
@@ -72,10 +77,6 @@ class TurnsEffort:
     most: int = 15
     part: float = 4.0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
 
 SMOKE_TURNS = TurnsEffort(seconds=1.0, least=2, most=3, part=0.05)
 
@@ -86,7 +87,7 @@ def turns_effort_of(preset: str) -> TurnsEffort:
 
 
 @dataclass(frozen=True, slots=True)
-class GrowthEffort:
+class GrowthEffort(Budgets):
     """Time budgets at one gallery size; apart from :class:`Effort`, whose records they leave valid.
 
     Attributes:
@@ -107,10 +108,6 @@ class GrowthEffort:
     stretch_s: float = 0.3
     repetitions: int = 5
     memory_s: float = 900.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 FULL_GROWTH = GrowthEffort(rounds_s=600.0, part_s=20.0, long_s=600.0, call_s=2.0)
@@ -141,7 +138,7 @@ MAX_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class LoadEffort:
+class LoadEffort(Budgets):
     """Budgets of one system under load; apart from :class:`Effort`, whose records stay valid.
 
     Attributes:
@@ -165,10 +162,6 @@ class LoadEffort:
     steps: int = 7
     search_s: float = 60.0
     call_s: float = 2.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 SMOKE_LOAD = LoadEffort(

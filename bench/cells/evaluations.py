@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from baselines.pair_states import Prepared, prepare_corpus
 from bench.cells.full_evaluation import (
     Bench,
     FullEvaluation,
@@ -25,7 +24,7 @@ from bench.cells.full_evaluation import (
     compiled,
     dual_once,
     first_run,
-    timed,
+    prepared,
 )
 from bench.cells.rates import captions_in, part_rate
 from bench.effort import TurnsEffort, turns_effort_of
@@ -114,21 +113,15 @@ def entrant(
         dual_once(encoder, bench, device)
         return lambda _: Turn(*dual_once(encoder, bench, device))
     scorer = cast(PairScorer, module)
-    _, states = _prepared(scorer, bench)
+    _, states = prepared(scorer, bench, progress=False)
     precision = bench.precision
     asked = captions_in(scorer, states, bench.timer, seconds=part, precision=precision)
     return partial(_pair_turn, scorer, bench, asked)
 
 
-def _prepared(scorer: PairScorer, bench: Bench) -> tuple[float, Prepared]:
-    """Return the seconds of preparing all images and captions, and what they became."""
-    prepare = partial(prepare_corpus, scorer, bench.corpus, precision=bench.precision)
-    return timed(bench.timer, partial(prepare, progress=False))
-
-
 def _pair_turn(scorer: PairScorer, bench: Bench, asked: int, number: int) -> Turn:
     """Prepare all, and score ``asked`` captions with all images; others in every round."""
-    encoding, states = _prepared(scorer, bench)
+    encoding, states = prepared(scorer, bench, progress=False)
     pairs = bench.corpus.image_count * len(bench.corpus.captions)
     if asked == len(bench.corpus.captions):
         scoring, ranking = all_ranked(scorer, states, bench)

@@ -153,12 +153,16 @@ def timed(timer: Timer, run: Callable[[], Any]) -> tuple[float, Any]:
     return timer.seconds(lambda: kept.append(run())), kept[0]
 
 
+def prepared(scorer: PairScorer, bench: Bench, *, progress: bool = True) -> tuple[float, Prepared]:
+    """Return the seconds of preparing all images and captions, and what they became."""
+    prepare = partial(prepare_corpus, scorer, bench.corpus, precision=bench.precision)
+    return timed(bench.timer, partial(prepare, progress=progress))
+
+
 def _pair(scorer: PairScorer, bench: Bench, device: str) -> FullEvaluation:
     corpus, timer = bench.corpus, bench.timer
     whole = bench.effort.whole_cuda if device == "cuda" else bench.effort.whole_cpu
-    encoding, states = timed(
-        timer, partial(prepare_corpus, scorer, corpus, precision=bench.precision)
-    )
+    encoding, states = prepared(scorer, bench)
     pairs = corpus.image_count * len(corpus.captions)
     effort, precision = bench.effort, bench.precision
     rates = pair_rates(
@@ -185,9 +189,7 @@ def _two_stage(
     """Shortlists of both directions are made in full; re-ranking them is timed in part."""
     corpus, timer = bench.corpus, bench.timer
     encoding, found = timed(timer, partial(encoded, dual, corpus, device, bench.precision))
-    preparing, states = timed(
-        timer, partial(prepare_corpus, scorer, corpus, precision=bench.precision)
-    )
+    preparing, states = prepared(scorer, bench)
     rankings, rate, whole = shortlist_rankings(found, states, scorer, bench, shortlist)
     return FullEvaluation([encoding + preparing], rankings, rate, extrapolated=not whole)
 
