@@ -87,6 +87,8 @@ class System:
         """Whether the system exists under a preset's settings."""
         if self.compiled and config.preset == "smoke":
             return False  # compiling would take most of its time, and it measures nothing
+        if self.train_share < 0.25 and config.preset == "smoke":
+            return False  # its few images would not fill a batch
         if self.start and config.regime != "frozen":
             return False
         return config.text.weights != "none" or not self.pretrained_text

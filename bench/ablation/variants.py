@@ -17,6 +17,11 @@ _FRESH = (
     f"The text encoder has {makings.FRESH_TEXT_LAYERS} layers, starts from random weights and "
     "learns; it has seen no caption but those of the training split."
 )
+_GLOVE = (
+    "As with a fresh text encoder, but its words start from the vectors of GloVe (Pennington et "
+    "al., 2014; 50 dimensions, turned into the encoder's by a random matrix that keeps angles), "
+    "which were learned from Wikipedia and newswire. Rests of words that were cut start at random."
+)
 _COPIES = "Both transformers start from the same weights, those of the shared one."
 _SIZE = "The perceptron's width is chosen so that the parameters above the encoders are COOKIE's."
 _SUPERVISION = "Another caption of the same image is supervision that the other rows do without."
@@ -208,6 +213,26 @@ VARIANTS: tuple[Variant, ...] = (
         system=_PRETRAINED,
     ),
     Variant(
+        "dual_stream_glove_text",
+        "linear dual-stream, text encoder from GloVe",
+        "words from GloVe",
+        "dual_stream_fresh_text",
+        build=makings.glove_dual_stream,
+        settings=makings.glove_text,
+        note=_GLOVE,
+        system=_PRETRAINED,
+    ),
+    Variant(
+        "cookie_glove_text",
+        "COOKIE, text encoder from GloVe",
+        "COOKIE in place of the dual-stream",
+        "dual_stream_glove_text",
+        build=makings.glove_cookie,
+        settings=makings.glove_text,
+        note=_GLOVE,
+        system=_PRETRAINED,
+    ),
+    Variant(
         f"dual_stream_{FINE_TUNED}",
         "linear dual-stream, encoders fine-tuned",
         "+ encoders fine-tuned",
@@ -237,7 +262,7 @@ VARIANTS: tuple[Variant, ...] = (
             note=_BUDGET,
             system=(("train_share", share),),
         )
-        for part, share in (("half", 0.5), ("quarter", 0.25))
+        for part, share in (("half", 0.5), ("quarter", 0.25), ("tenth", 0.1))
         for name, label, change, control, build in (
             ("cookie", "COOKIE", f"{share:.0%} of the pairs", "cookie", _COOKIE),
             ("unshared", "unshared", "a transformer a path", f"cookie_{part}", makings.unshared),

@@ -136,8 +136,8 @@ def test_the_plan_has_every_cell_once_and_trains_before_it_evaluates() -> None:
     assert len(found) == len(set(found))
     names = {cell.system for cell in found}
     assert {"cookie", "cookie_tenth", "unshared_equal_16x", "cookie_image_text_depth_4"} <= names
-    assert {"unshared", "unshared_half", "unshared_quarter"} <= names
-    assert "unshared_tenth" not in names
+    assert {"unshared", "unshared_half", "unshared_quarter", "unshared_tenth"} <= names
+    assert "unshared_4x" not in names
     assert {(cell.kind, cell.seed) for cell in found} == {
         (kind, seed) for kind in ("train", "accuracy") for seed in (0, 1)
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.ablation import makings
 from bench.ablation.variant import Variant
 from bench.ablation.variants import VARIANTS
 from bench.cells.train import parameters
@@ -44,7 +45,8 @@ def test_every_variant_trains(variant: Variant, workshop: Workshop) -> None:
     corpus = workshop.training_split(variant.name, module)
     settings = workshop.settings(variant.name)
     stepper = Stepper(module, corpus, settings, 0, Processes(), torch.device("cpu"))
-    batches = pair_batches(corpus.caption_image, settings.train.batch_size, 0)
+    size = min(settings.train.batch_size, corpus.image_count)  # of 64 images a tenth is six
+    batches = pair_batches(corpus.caption_image, size, 0)
     for step in range(2):
         _, losses = stepper.step(step, stepper.batch(step, next(batches)))
         assert torch.isfinite(losses).all()
@@ -146,6 +148,20 @@ def test_fresh_text_is_for_pretrained_text_alone() -> None:
     assert "cookie_fresh_text" not in rows
     photographs = plan(Options(table="5", variants=True, dataset="flickr8k"))
     assert "cookie_fresh_text" in {cell.system for cell in photographs}
+
+
+def test_words_from_glove_are_settings_of_their_own() -> None:
+    fresh = changes(preset("small"), systems["cookie_fresh_text"].settings(preset("small")))
+    found = changes(preset("small"), systems["cookie_glove_text"].settings(preset("small")))
+    assert fresh == {"text.weights": "none", "text.layers": makings.FRESH_TEXT_LAYERS}
+    assert found == fresh | {"text.weights": makings.GLOVE}
+    assert not suits("dual_stream_glove_text", preset("tiny"))
+
+
+def test_a_tenth_is_not_asked_of_a_preset_whose_batches_it_would_not_fill() -> None:
+    assert suits("cookie_tenth", preset("tiny"))
+    assert not suits("cookie_tenth", preset("smoke"))
+    assert suits("cookie_quarter", preset("smoke"))
 
 
 def test_the_core_is_small() -> None:
