@@ -10,6 +10,12 @@ from cookie.config import LossConfig
 FINE_TUNED = "finetuned"
 """Ends the names of the rows in which pretrained encoders learn as well."""
 
+UNREAD = {
+    "fresh_text": "a text encoder that starts at random",
+    "glove_text": "a text encoder that starts from GloVe's words",
+}
+"""Ends of the names of the rows whose text encoder has read no caption before, and what it is."""
+
 _COOKIE = systems["cookie"].build
 _IMAGE_TEXT = makings.losses()
 _PRETRAINED = (("pretrained_text", True),)

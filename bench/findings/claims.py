@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.ablation.sharing_points import STEPS
-from bench.ablation.variants import FINE_TUNED
+from bench.ablation.variants import FINE_TUNED, UNREAD
 from bench.findings.inference_time import faster
 from bench.findings.sections import View
 from bench.findings.seed_contrasts import Contrast, contrast, pooled_contrast
@@ -27,7 +27,7 @@ def beats_dual_stream(view: View) -> Verdict:
     claim = "C1 (COOKIE beats the plain dual-stream)"
     found = pooled_contrast(view, "cookie", "dual_stream")
     if found is None:
-        return unknown(claim, "records of cookie and dual_stream")
+        return unknown(claim, f"records of cookie and dual_stream{_otherwise(view, 'dual_stream')}")
     low, high = found.bounds
     outcome: Outcome = "undecided"
     if low > 0 or high < 0:
@@ -82,7 +82,7 @@ def _seeds(view: View, rival: str) -> tuple[int, int]:
 def _otherwise(view: View, rival: str) -> str:
     """Return what is left of the difference where both were trained otherwise; "" if not known."""
     trainings = {point.suffix: point.label for point in STEPS[1:]}
-    trainings[FINE_TUNED] = "fine-tuned encoders"
+    trainings |= {FINE_TUNED: "fine-tuned encoders", **UNREAD}
     found = [
         (how, contrast(view, f"cookie_{suffix}", f"{rival}_{suffix}"))
         for suffix, how in trainings.items()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.ablation.sharing_points import LONGER
-from bench.ablation.variants import FINE_TUNED
+from bench.ablation.variants import FINE_TUNED, UNREAD
 from bench.findings.claims import beats_dual_stream, competitive_with_single_stream
 from bench.findings.columns import (
     NO_REFERENCE,
@@ -46,6 +46,14 @@ OTHERWISE = (
     "dual-stream takes them over."
 )
 TUNED = tuple(f"{base}_{FINE_TUNED}" for base in ("dual_stream", "cookie"))
+CONTROLS = (
+    "The pretrained text encoder has read captions like these, perhaps of these photographs. Here "
+    "a smaller one learns what it knows of captions from the training split alone: from random "
+    "weights, or from the vectors of GloVe, which are of words and from other texts. Each row is "
+    "compared with the dual-stream whose text encoder starts the same way. No claim is judged by "
+    "these rows."
+)
+UNTOUCHED = tuple(f"{base}_{start}" for start in UNREAD for base in ("dual_stream", "cookie"))
 APART = "dual_stream_triplet"
 """The row that no claim is judged by; the footnote says why."""
 REFERENCE = "dual_stream"
@@ -62,7 +70,8 @@ COLUMNS = (
 
 def cells(seeds: Sequence[int], variants: bool) -> list[Cell]:
     """Return the cells that the table needs; ``variants`` are rows of other trainings."""
-    return cells_of(ROWS + LONGER + TUNED if variants else ROWS, seeds, ("train", "accuracy"))
+    rows = ROWS + LONGER + TUNED + UNTOUCHED if variants else ROWS
+    return cells_of(rows, seeds, ("train", "accuracy"))
 
 
 def has_rows(view: View) -> bool:
@@ -72,19 +81,25 @@ def has_rows(view: View) -> bool:
 
 def block(view: View) -> Block:
     """Lay out one section."""
-    rows, others = _rows(view, view.rows, _best(view)), _rows(view, LONGER + TUNED)
-    grids = [Grid(COLUMNS, rows)]
-    if others:
-        grids.append(
-            Grid(
-                COLUMNS,
-                others,
-                "With another training: more steps, or fine-tuned encoders",
-                OTHERWISE,
-            )
-        )
+    rows = _rows(view, view.rows, _best(view))
+    grids = [
+        Grid(COLUMNS, rows),
+        Grid(
+            COLUMNS,
+            _rows(view, LONGER + TUNED),
+            "With another training: more steps, or fine-tuned encoders",
+            OTHERWISE,
+        ),
+        Grid(
+            COLUMNS,
+            _rows(view, UNTOUCHED),
+            "With a text encoder that has read no caption before",
+            CONTROLS,
+        ),
+    ]
+    shown = [grid for grid in grids if grid.rows]
     verdicts = [beats_dual_stream(view), competitive_with_single_stream(view)]
-    return lay_out(grids, rows + others, verdicts)
+    return lay_out(shown, [row for grid in shown for row in grid.rows], verdicts)
 
 
 def _best(view: View) -> str | None:
@@ -171,9 +186,11 @@ def queries(view: View, name: str, evidence: Evidence) -> Value:
 
 
 def _against_reference(view: View, name: str) -> dict[str, Value]:
-    found = None if name == REFERENCE else pooled_contrast(view, name, REFERENCE)
+    start = next((start for start in UNREAD if name.endswith(start)), "")
+    reference = f"{REFERENCE}_{start}" if start else REFERENCE
+    found = None if name == reference else pooled_contrast(view, name, reference)
     if found is None:
-        missing = REFERENCE_ROW if name == REFERENCE else NO_REFERENCE
+        missing = REFERENCE_ROW if name == reference else NO_REFERENCE
         return {"difference": missing, "p_value": missing}
     shown = found.difference if _is_untrained(name) else found
     return {"difference": str(shown), "p_value": found.p_value}

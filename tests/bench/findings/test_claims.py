@@ -44,14 +44,25 @@ def test_more_steps_are_told_and_change_no_verdict(rival: str) -> None:
     assert longer.reason.endswith(") with 2 times the steps and 1 seed.")
 
 
-def test_fine_tuned_encoders_are_told_and_change_no_verdict() -> None:
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        ("finetuned", "fine-tuned encoders"),
+        ("fresh_text", "a text encoder that starts at random"),
+        ("glove_text", "a text encoder that starts from GloVe's words"),
+    ],
+)
+def test_other_encoders_are_told_and_change_no_verdict(end: str, how: str) -> None:
     records = [uniform("cookie", 30), uniform("dual_stream", 10)]
     usual = beats_dual_stream(view(*records))
-    records += [uniform("cookie_finetuned", 30), uniform("dual_stream_finetuned", 36)]
-    tuned = beats_dual_stream(view(*records))
-    assert (tuned.outcome, tuned.effect) == (usual.outcome, usual.effect)
-    assert "not judged: -90.0 (" in tuned.reason
-    assert tuned.reason.endswith(") with fine-tuned encoders and 1 seed.")
+    records += [uniform(f"cookie_{end}", 30), uniform(f"dual_stream_{end}", 36)]
+    told = beats_dual_stream(view(*records))
+    assert (told.outcome, told.effect) == (usual.outcome, usual.effect)
+    assert "not judged: -90.0 (" in told.reason
+    assert told.reason.endswith(f") with {how} and 1 seed.")
+    alone = beats_dual_stream(view(*records[2:]))
+    assert alone.outcome == "not measured yet"
+    assert "lacks records of cookie and dual_stream; not judged: -90.0 (" in alone.reason
 
 
 @pytest.mark.parametrize(

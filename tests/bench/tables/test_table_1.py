@@ -10,7 +10,7 @@ from bench.findings.sections import View, views
 from bench.layout import Marked, Missing
 from bench.records import Cell
 from bench.tables import tables
-from bench.tables.table_1 import TUNED, chance
+from bench.tables.table_1 import TUNED, UNTOUCHED, chance
 from tests.bench.hand_made import CAPTIONS, IMAGES, uniform, whole_section
 
 
@@ -129,7 +129,7 @@ def test_rows_that_were_trained_otherwise_stand_apart_and_none_of_them_is_best()
     asked, usual = (
         {cell.system for cell in tables["1"].cells((0,), variants)} for variants in (True, False)
     )
-    assert asked - usual == {*LONGER, *TUNED}
+    assert asked - usual == {*LONGER, *TUNED, *UNTOUCHED}
     names = {"cookie": 20, "cookie_steps_2": 30, "single_stream_steps_4": 40, "dual_stream": 12}
     names["cookie_finetuned"] = 35
     seeds = [(name, good, seed) for name, good in names.items() for seed in (0, 1)]
@@ -146,6 +146,22 @@ def test_rows_that_were_trained_otherwise_stand_apart_and_none_of_them_is_best()
     shown = [row["rsum_text"] for row in (*common.rows, *longer.rows)]
     assert ["**" in text for text in shown] == [False, True, False, False, False]
     assert len(block.rows) == 5
+
+
+def test_text_encoders_that_have_read_nothing_are_compared_with_each_other() -> None:
+    found = {"dual_stream": 30, "cookie": 40, "dual_stream_fresh_text": 10, "cookie_fresh_text": 20}
+    found |= {"cookie_glove_text": 25}
+    (view,) = views([uniform(name, good) for name, good in found.items()])
+    common, controls = tables["1"].block(view).grids
+    assert [row["system"] for row in common.rows] == ["dual-stream", "COOKIE"]
+    assert "has read no caption before" in controls.heading
+    assert "No claim is judged by these rows" in controls.lead
+    differences = {row["system"]: row["difference"] for row in controls.rows}
+    plain, ours, alone = differences.values()
+    assert list(differences)[1] == "COOKIE, fresh text encoder"
+    assert isinstance(plain, Missing)
+    assert str(ours).startswith("+150.0")
+    assert isinstance(alone, Missing), "the dual-stream with GloVe has not been evaluated"
 
 
 def test_curves_end_where_the_gallery_does() -> None:
