@@ -180,7 +180,9 @@ def _score(
     """Return the scores of all pairs in the order of ``work``."""
     device, total = images.tokens.device, work.batches[-1][1] if work.batches else 0
     scores = torch.empty(total, device=device)
-    bar = tqdm(total=total, desc="score", unit="pair", unit_scale=True, disable=not progress)
+    bar = tqdm(
+        total=total, desc="score", unit="pair", unit_scale=True, disable=not progress, leave=False
+    )
 
     score_block = Halving(partial(_score_block, scorer, images, texts), texts.mask)
 

@@ -53,7 +53,7 @@ def prepare_corpus(
     has little padding.
     """
     total = corpus.image_count + len(corpus.captions)
-    with tqdm(total=total, desc="prepare", unit="item", disable=not progress) as bar:
+    with tqdm(total=total, desc="prepare", unit="item", disable=not progress, leave=False) as bar:
         images = _prepare_images(scorer, corpus, batch_size, precision, bar)
         return Prepared(images, _prepare_texts(scorer, corpus, batch_size, precision, bar))
 

@@ -147,11 +147,11 @@ def _sampled_rsum(
     sample: tuple[IndexArray, IndexArray],
     precision: Precision,
 ) -> float:
-    states = prepare_corpus(scorer, corpus, precision=precision, progress=False)
+    states = prepare_corpus(scorer, corpus, precision=precision)
     images, captions = sample
     owner = corpus.caption_image
     truth = image_positives(owner, corpus.image_count).select(images)
-    i2t = score_rows(scorer, *states, images, "i2t", precision=precision)
-    t2i = score_rows(scorer, *states, captions, "t2i", precision=precision)
+    i2t = score_rows(scorer, *states, images, "i2t", precision=precision, progress=True)
+    t2i = score_rows(scorer, *states, captions, "t2i", precision=precision, progress=True)
     found = direction_metrics(i2t, truth), direction_metrics(t2i, owner[captions])
     return sum(sum(metrics.recall.values()) for metrics in found)
