@@ -23,7 +23,7 @@ from bench.layout import Column, Grid, Marked, Value, fixed
 from bench.plan import cells_of
 from bench.plots.recalls import RecallCurve, RecallPanel, recall_figure
 from bench.plots.trainings import TrainingPanel, Trainings, together, trainings_of
-from bench.records import Cell
+from bench.records import Cell, Record
 from bench.systems import systems
 from bench.tables import Block, Table, lay_out, register
 
@@ -196,16 +196,25 @@ def _against_reference(view: View, name: str) -> dict[str, Value]:
     return {"difference": str(shown), "p_value": found.p_value}
 
 
-def plot(views: Sequence[View]) -> Figure:
-    """Return R@K over K, a row a section: image queries on the left, text queries on the right."""
-    rows = [[_panel(view, direction) for direction in DIRECTIONS] for view in views]
-    return recall_figure(rows, "K", "R@K, %")
+def plot(views: Sequence[View]) -> Figure | None:
+    """Return R@K over K, a row a section: image queries on the left, text queries on the right.
+
+    Sections that hold rows of the ablation alone have no curves; None where all are such.
+    """
+    drawn = [view for view in views if _evaluated(view)]
+    rows = [[_panel(view, direction) for direction in DIRECTIONS] for view in drawn]
+    return recall_figure(rows, "K", "R@K, %") if rows else None
+
+
+def _evaluated(view: View) -> dict[str, list[Record]]:
+    """Return the accuracy of the table's own systems, as far as the records hold it."""
+    records = {name: view.of("accuracy", name) for name in view.rows}
+    return {name: found for name, found in records.items() if found}
 
 
 def _panel(view: View, direction: str) -> RecallPanel:
     """Return one direction's curves up to K = 100, or to the gallery's size where it is less."""
-    records = {name: view.of("accuracy", name) for name in view.rows}
-    records = {name: found for name, found in records.items() if found}
+    records = _evaluated(view)
     gallery = next(iter(records.values()))[0].values["gallery"]
     places = range(1, min(100, gallery["captions" if direction == "i2t" else "images"]) + 1)
     return RecallPanel(

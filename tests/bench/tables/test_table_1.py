@@ -164,6 +164,16 @@ def test_text_encoders_that_have_read_nothing_are_compared_with_each_other() -> 
     assert isinstance(alone, Missing), "the dual-stream with GloVe has not been evaluated"
 
 
+def test_a_section_of_ablated_rows_alone_has_a_table_and_no_curves() -> None:
+    (alone,) = views([uniform("cookie_fresh_text", 20), uniform("dual_stream_fresh_text", 10)])
+    (grid,) = tables["1"].block(alone).grids
+    assert "has read no caption before" in grid.heading
+    assert tables["1"].plot([alone]) is None
+    beside = tables["1"].plot([section(), alone])
+    assert beside is not None
+    assert len(beside.axes) == 2
+
+
 def test_curves_end_where_the_gallery_does() -> None:
     figure = tables["1"].plot([section()])
     assert figure is not None
